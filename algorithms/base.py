@@ -1,0 +1,112 @@
+"""The whole plugin contract: an algorithm turns a batch into updates, each with a gradient in every ``p.grad``.
+
+An algorithm is a class with one generator. It fills ``p.grad`` of every parameter and yields; whoever pulls may step an
+optimizer before resuming. Full BPTT yields once a sequence, truncated BPTT every k1 steps, RTRL every step: the trainer
+is the same loop for all. Resuming without a step gives the algorithm's estimate of the batch gradient, Σ weight · grad.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from throughtime.networks import Network, State
+from throughtime.tasks.base import Batch
+
+
+class Update(NamedTuple):
+    """One gradient, ready in ``p.grad``.
+
+    Attributes:
+        loss: the mean loss over the targets that this update covers, a detached scalar.
+        weight: their share of the batch's targets. Shares sum to 1 over a sequence, in expectation where windows are
+            drawn at random. 0: the window holds no target, ``p.grad`` is zero and no parameter may change.
+        carry: what `updates` needs to go on with the next batch of the same stream; opaque and detached.
+    """
+
+    loss: Tensor
+    weight: float
+    carry: Any
+
+
+class Algorithm(ABC):
+    """A way of computing a recurrent network's gradient. A subclass's constructor takes its parameters, annotated.
+
+    What an instance promises, and `throughtime verify` measures:
+
+    Attributes:
+        exact_up_to: the longest sequence on which it equals full BPTT at frozen parameters (``math.inf``: any; 0: none).
+        unbiased: it equals full BPTT in expectation over its own random draws, at any length.
+        online: its memory does not grow with the sequence.
+    """
+
+    exact_up_to: float
+    unbiased: bool
+    online: bool
+
+    @abstractmethod
+    def updates(
+        self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """Fill ``p.grad`` for every parameter, then yield; the caller may step the optimizer before resuming.
+
+        Args:
+            network: what is trained; only ``p.grad`` may change.
+            batch: the sequences.
+            carry: the last update's carry of the stream's previous batch; None at a sequence's start.
+            generator: the source of the algorithm's own random draws.
+        """
+
+
+def detach(state: State) -> State:
+    """The state without its graph."""
+    return tuple(part.detach() for part in state)
+
+
+def backward(network: Network, loss: Tensor) -> None:
+    """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p."""
+    parameters = list(network.parameters())
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+
+
+def no_update(network: Network, carry: Any) -> Update:
+    """The update of a window without targets: weight 0, every ``p.grad`` zero."""
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    return Update(next(network.parameters()).new_zeros(()), 0.0, carry)
+
+
+def estimate_gradient(
+    algorithm: Algorithm,
+    network: Network,
+    batch: Batch,
+    carry: Any = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """The algorithm's estimate of the batch's gradient at frozen parameters: Σ weight · grad over its updates.
+
+    Args:
+        algorithm: whose gradient.
+        network: where; its ``p.grad`` are left as they were.
+        batch: on which sequences.
+        carry: as in `Algorithm.updates`.
+        generator: the algorithm's own random draws.
+
+    Returns:
+        For each of ``network.named_parameters()``, by name, a tensor of the parameter's shape.
+    """
+    before = {name: parameter.grad for name, parameter in network.named_parameters()}
+    total = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+    try:
+        for update in algorithm.updates(network, batch, carry, generator=generator):
+            for name, parameter in network.named_parameters():
+                assert parameter.grad is not None, f"{type(algorithm).__name__} left {name}.grad unfilled"
+                total[name].add_(parameter.grad, alpha=update.weight)
+    finally:
+        for name, parameter in network.named_parameters():
+            parameter.grad = before[name]
+    return total

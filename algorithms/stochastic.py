@@ -1,0 +1,79 @@
+"""Stochastic truncation: the gradient inside windows drawn at random from the sequence.
+
+A window of `length` steps starts at τ, uniform in {0 … T − length}; the state at τ comes from a gradient-free forward
+pass. Step t is covered with probability p_t, less near the edges, so its loss is weighted by 1/p_t: over the draws the
+estimate Σ weight · grad is Σ_t w_t E_τ[∂ℓ_t/∂θ walked back to τ], without bias for that sum, and exact at length = T.
+(The weighting is Horvitz & Thompson's, 1952, applied to windows of a sequence.)
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from throughtime.networks import Network, State
+from throughtime.tasks.base import Batch
+
+from .base import Algorithm, Update, backward, detach, no_update
+
+
+class Stochastic(Algorithm):
+    """Randomly placed windows.
+
+    Args:
+        length: steps of a window; a shorter sequence is one window.
+        draws: windows drawn, and updates made, for each sequence.
+        burn_in: steps of the gradient-free pass before a window, from a zero state. None: from the sequence's start.
+    """
+
+    unbiased = False
+    online = False
+
+    def __init__(self, length: int, draws: int = 1, burn_in: int | None = None) -> None:
+        for name, value, least in (("length", length, 1), ("draws", draws, 1), ("burn_in", burn_in, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        self.length, self.draws, self.burn_in = length, draws, burn_in
+        self.exact_up_to: float = length
+
+    def updates(
+        self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """One update a draw: the 1/p_t-weighted mean loss over the window's targets, back through the window."""
+        length = min(self.length, batch.length)
+        inverse_p = 1 / self.coverage(batch.length).to(batch.inputs)
+        counts = batch.inputs.new_tensor(batch.counts)
+        last_start = batch.length - length
+        for draw in range(self.draws):
+            start = int(torch.randint(last_start + 1, (), generator=generator))
+            stop = start + length
+            state = self._state_at(start, network, batch, carry)
+            outputs, state = network.unroll(batch.inputs[start:stop], state)
+            end = None
+            if draw == self.draws - 1:
+                end = detach(state) if stop == batch.length else self._state_at(batch.length, network, batch, carry)
+            window, odds = batch.window(start, stop), inverse_p[start:stop]
+            if not window.total:
+                yield no_update(network, end)
+                continue
+            targets = float(odds @ counts[start:stop])
+            loss = (odds @ window.losses(outputs).sum(dim=1)) / targets
+            backward(network, loss)
+            yield Update(loss.detach(), targets / (batch.total * self.draws), end)
+
+    def coverage(self, steps: int) -> Tensor:
+        """p_t, the probability that a window covers step t, for a sequence of `steps` steps: (steps,), float64."""
+        length = min(self.length, steps)
+        t = torch.arange(steps, dtype=torch.float64)
+        starts = steps - length + 1
+        return (t.clamp(max=starts - 1) - (t - length + 1).clamp(min=0) + 1) / starts
+
+    def _state_at(self, position: int, network: Network, batch: Batch, carry: State | None) -> State:
+        """The state before step `position`, by the gradient-free pass."""
+        first = 0 if self.burn_in is None else max(0, position - self.burn_in)
+        state = carry if carry is not None and first == 0 else network.initial_state(batch.size)
+        if first == position:
+            return state
+        with torch.no_grad():
+            return network.unroll(batch.inputs[first:position], state)[1]

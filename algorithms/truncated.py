@@ -1,0 +1,86 @@
+"""Truncated backpropagation through time, BPTT(h; h′) of Williams & Peng (Neural Computation 2, 1990), also written
+TBPTT(k1, k2) (Sutskever's thesis, 2013).
+
+Every k1 steps: the losses of the last k1 steps, back through the last k2 steps. Each loss counts once. The window is
+replayed under the current parameters from the state stored where it starts, so no graph outlives an optimizer step.
+Only k1 = 1 lets every loss see k2 steps back; the chunked form k1 = k2 cuts the first loss of a chunk off from all past.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from throughtime.networks import Network, State
+from throughtime.tasks.base import Batch
+
+from .base import Algorithm, Update, backward, detach, no_update
+
+
+class Past(NamedTuple):
+    """The carry: inputs (H, B, m) of the last H steps, and the states where updates ended, by position among them."""
+
+    inputs: Tensor
+    states: tuple[tuple[int, State], ...]
+
+
+class Truncated(Algorithm):
+    """TBPTT(k1, k2).
+
+    Args:
+        k1: steps from one update to the next, 1 or more.
+        k2: steps that each update walks back, k1 or more.
+    """
+
+    unbiased = False
+
+    def __init__(self, k1: int, k2: int) -> None:
+        if k1 < 1:
+            raise ValueError(f"k1 must be at least 1, got {k1}")
+        if k2 < k1:
+            raise ValueError(f"k2 must be at least k1, so that every loss is seen; got k1={k1}, k2={k2}")
+        self.k1, self.k2 = k1, k2
+        self.exact_up_to: float = k2
+        self.online = True
+
+    def updates(
+        self, network: Network, batch: Batch, carry: Past | None = None, *, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """One update every k1 steps; the last one may be shorter."""
+        past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
+        inputs = torch.cat([past.inputs, batch.inputs])
+        states = deque(past.states)
+        before = len(past.inputs)
+        for start in range(0, batch.length, self.k1):
+            stop = min(start + self.k1, batch.length)
+            first = max(before + stop - self.k2, 0)
+            while len(states) > 1 and states[1][0] <= first:
+                states.popleft()
+            window = batch.window(start, stop)
+            if window.total:
+                state = _walk(network, inputs[:first], *states[0])
+                outputs, state = network.unroll(inputs[first : before + stop], state)
+                loss = window.mean_loss(outputs[start - stop :])
+                backward(network, loss)
+                update = Update(loss.detach(), batch.share(start, stop), None)
+            else:
+                state = _walk(network, inputs[: before + stop], *states[-1])
+                update = no_update(network, None)
+            states.append((before + stop, detach(state)))
+            yield update._replace(carry=_recent(inputs[: before + stop], states))
+
+
+def _walk(network: Network, inputs: Tensor, position: int, state: State) -> State:
+    """The state after all the inputs, from the state at a position, without gradient."""
+    if position == len(inputs):
+        return state
+    with torch.no_grad():
+        return network.unroll(inputs[position:], state)[1]
+
+
+def _recent(inputs: Tensor, states: deque[tuple[int, State]]) -> Past:
+    """The past from the oldest state on."""
+    oldest = states[0][0]
+    return Past(inputs[oldest:], tuple((position - oldest, state) for position, state in states))

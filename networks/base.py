@@ -1,0 +1,152 @@
+"""The contract of a recurrent cell: a whole window, one step, and the step's local Jacobians.
+
+Every standard cell is an elementwise map of affine pre-activations,
+
+    z_t[g] = W_g x_t + U_g h_{t-1} + b_g            (G gates)
+    s_t    = φ(s_{t-1}, z_t)   unit by unit         (S state parts; part 0 is the hidden state h)
+
+so its local Jacobians are ∂s_t/∂s_{t-1} = φ_s + φ_z U, and the immediate Jacobian of row i of gate g is
+φ_z[g, i] · (x_t, h_{t-1}, 1) in unit i alone. `Cell.linearize` returns φ_s and φ_z and nothing dense: that is what
+makes forward-mode algorithms cheap and general over cells. A new cell owes its sizes, its gates and φ.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""The S parts of a recurrent state, each (B, n); part 0 is the hidden state, which the readout sees."""
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """One step of a cell and its local Jacobians, all detached.
+
+    Attributes:
+        state: the state after the step, S tensors of (B, n).
+        by_state: φ_s, (S, S, B, n): entry [p, q] is ∂(new part p)/∂(old part q), unit by unit, at fixed z.
+        by_gate: φ_z, (S, G, B, n): entry [p, g] is ∂(new part p)/∂z[g], unit by unit.
+        transition: (B, S n, n): the derivative of all new parts by the old *hidden* part, through z and directly:
+            Σ_g φ_z[p, g] ∘ U_g + diag(φ_s[p, 0]). The other old parts act by `by_state` alone.
+    """
+
+    state: State
+    by_state: Tensor
+    by_gate: Tensor
+    transition: Tensor
+
+
+class Cell(nn.Module, ABC):
+    """A recurrent cell with torch.nn's parameter names, shapes and gate order.
+
+    Parameters are ``weight_ih_l0`` (blocks·n, m), ``weight_hh_l0`` (blocks·n, n), ``bias_ih_l0`` and ``bias_hh_l0``
+    (blocks·n), drawn from uniform(−1/√n, 1/√n) as in torch.nn: a ``torch.nn.LSTM``'s state_dict loads, and back.
+
+    Args:
+        input_size: m, the features of one input step.
+        hidden_size: n, the units.
+        generator: the source of the initial parameters.
+        dtype: float32 or float64. The draw is made in float64, so both start from the same numbers.
+
+    Class attributes:
+        state_parts: S.
+        input_blocks: for each gate, the block of weight_ih and bias_ih that feeds it, or None.
+        hidden_blocks: for each gate, the block of weight_hh and bias_hh that feeds it, or None.
+    """
+
+    state_parts: ClassVar[int]
+    input_blocks: ClassVar[tuple[int | None, ...]]
+    hidden_blocks: ClassVar[tuple[int | None, ...]]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        rows = hidden_size * (1 + max(block for block in self.input_blocks if block is not None))
+
+        def draw(*shape: int) -> nn.Parameter:
+            values = torch.empty(shape, dtype=torch.float64)
+            bound = 1 / math.sqrt(hidden_size)
+            return nn.Parameter(values.uniform_(-bound, bound, generator=generator).to(dtype))
+
+        self.weight_ih_l0 = draw(rows, input_size)
+        self.weight_hh_l0 = draw(rows, hidden_size)
+        self.bias_ih_l0 = draw(rows)
+        self.bias_hh_l0 = draw(rows)
+
+    @abstractmethod
+    def activate(self, state: State, z: Sequence[Tensor]) -> State:
+        """φ: the new state from the old state, S tensors (B, n), and the pre-activations, G tensors (B, n)."""
+
+    @abstractmethod
+    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """A whole window by the fastest kernel there is, differentiable once.
+
+        Args:
+            inputs: (T, B, m).
+            state: the state before the window.
+
+        Returns:
+            The hidden states (T, B, n) and the state after the window.
+        """
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: S tensors (batch_size, n)."""
+        return tuple(self.weight_hh_l0.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
+
+    def preactivations(self, input: Tensor, hidden: Tensor) -> list[Tensor]:
+        """z: for each of the G gates W_g x + U_g h + b_g, (B, n), from the input (B, m) and the hidden state (B, n)."""
+        from_input = (input @ self.weight_ih_l0.T + self.bias_ih_l0).split(self.hidden_size, dim=1)
+        from_hidden = (hidden @ self.weight_hh_l0.T + self.bias_hh_l0).split(self.hidden_size, dim=1)
+        gates = []
+        for i, h in zip(self.input_blocks, self.hidden_blocks, strict=True):
+            terms = [from_input[i]] if i is not None else []
+            terms += [from_hidden[h]] if h is not None else []
+            gates.append(sum(terms[1:], terms[0]))
+        return gates
+
+    def step(self, input: Tensor, state: State) -> State:
+        """One time step, differentiable by autograd: input (B, m), state S tensors (B, n), the new state returned."""
+        return self.activate(state, self.preactivations(input, state[0]))
+
+    def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
+        """φ with its derivatives: the new state, φ_s (S, S, B, n) and φ_z (S, G, B, n).
+
+        By forward-mode differentiation with one-hot tangents; a cell may override it by hand for speed.
+        """
+        primals = torch.stack([*state, *z])
+
+        def phi(values: Tensor) -> Tensor:
+            parts = values.unbind()
+            return torch.stack(self.activate(parts[: self.state_parts], parts[self.state_parts :]))
+
+        def column(index: int) -> Tensor:
+            tangent = torch.zeros_like(primals)
+            tangent[index] = 1
+            return torch.func.jvp(phi, (primals,), (tangent,))[1]  # type: ignore[no-any-return]
+
+        jacobian = torch.stack([column(index) for index in range(len(primals))], dim=1)
+        return tuple(phi(primals).unbind()), jacobian[:, : self.state_parts], jacobian[:, self.state_parts :]
+
+    @torch.no_grad()
+    def linearize(self, input: Tensor, state: State) -> Linearization:
+        """One step and its structured local Jacobians: input (B, m), state S tensors (B, n); nothing keeps a graph."""
+        new_state, by_state, by_gate = self.derivatives(state, self.preactivations(input, state[0]))
+        blocks = self.weight_hh_l0.unflatten(0, (-1, self.hidden_size))
+        seen = [gate for gate, block in enumerate(self.hidden_blocks) if block is not None]
+        recurrent = blocks[[block for block in self.hidden_blocks if block is not None]]
+        transition = torch.einsum("pgbi,gij->bpij", by_gate[:, seen], recurrent)
+        transition.diagonal(dim1=2, dim2=3).add_(by_state[:, 0].transpose(0, 1))
+        return Linearization(new_state, by_state, by_gate, transition.flatten(1, 2))

@@ -1,0 +1,55 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000), torch.nn.LSTM's equations.
+
+c_t = σ(z_f) ∘ c_{t-1} + σ(z_i) ∘ tanh(z_g),   h_t = σ(z_o) ∘ tanh(c_t),   z = W x_t + b_ih + U h_{t-1} + b_hh
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .base import Cell, State
+
+
+class LSTM(Cell):
+    """LSTM cell: two state parts (h, c), four gates in torch's order i, f, g, o."""
+
+    state_parts = 2
+    input_blocks = (0, 1, 2, 3)
+    hidden_blocks = (0, 1, 2, 3)
+
+    def activate(self, state: State, z: Sequence[Tensor]) -> State:
+        """(h, c) from (h, c) and the gates' pre-activations."""
+        i, f, g, o = z
+        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
+        """By hand: everything but the output gate reaches h through c."""
+        i, f, g, o = z[0].sigmoid(), z[1].sigmoid(), z[2].tanh(), z[3].sigmoid()
+        c = f * state[1] + i * g
+        squashed = c.tanh()
+        through_c = o * (1 - squashed * squashed)
+        zero = torch.zeros_like(c)
+        c_by_gate = torch.stack([g * i * (1 - i), state[1] * f * (1 - f), i * (1 - g * g), zero])
+        h_by_gate = through_c * c_by_gate
+        h_by_gate[3] = squashed * o * (1 - o)
+        by_state = torch.stack([torch.stack([zero, through_c * f]), torch.stack([zero, f])])
+        return (o * squashed, c), by_state, torch.stack([h_by_gate, c_by_gate])
+
+    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """By torch's fused kernel."""
+        weights = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        h0, c0 = state
+        hidden, h, c = torch.lstm(
+            inputs,
+            (h0[None], c0[None]),
+            weights,
+            has_biases=True,
+            num_layers=1,
+            dropout=0.0,
+            train=torch.is_grad_enabled(),
+            bidirectional=False,
+            batch_first=False,
+        )
+        return hidden, (h[0], c[0])

@@ -1,0 +1,34 @@
+"""The simple recurrent cell with tanh (Elman 1990), torch.nn.RNN's equations.
+
+h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from .base import Cell, State
+from .kernels import TanhRecurrence
+
+
+class RNN(Cell):
+    """Elman cell: one state part h, one gate."""
+
+    state_parts = 1
+    input_blocks = (0,)
+    hidden_blocks = (0,)
+
+    def activate(self, state: State, z: Sequence[Tensor]) -> State:
+        """h = tanh(z)."""
+        return (z[0].tanh(),)
+
+    def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
+        """φ_s = 0, φ_z = 1 − h²."""
+        h = z[0].tanh()
+        return (h,), h.new_zeros(1, 1, *h.shape), (1 - h * h)[None, None]
+
+    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """By `kernels.TanhRecurrence`."""
+        bias = self.bias_ih_l0 + self.bias_hh_l0
+        hidden: Tensor = TanhRecurrence.apply(inputs, state[0], self.weight_ih_l0, self.weight_hh_l0, bias)
+        return hidden, (hidden[-1],)
