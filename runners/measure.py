@@ -1,0 +1,155 @@
+"""Measuring: clocks that stop for evaluation, exact counts of one update's work and memory, a gradient's quality.
+
+Nothing here knows of files, configs or screens.
+"""
+
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from throughtime.algorithms import Algorithm
+from throughtime.networks import Network
+from throughtime.tasks import Batch
+
+
+class Clock:
+    """Wall and CPU seconds of the stretches run under `running`, with the device synchronised at both ends."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.wall = 0.0
+        self.cpu = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time of the block."""
+        self._synchronise()
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self._synchronise()
+            self.wall += time.perf_counter() - wall
+            self.cpu += time.process_time() - cpu
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the updates of one batch take, without the optimizer: exact and the same at every call on a CPU.
+
+    Attributes:
+        peak_bytes: the most that was alive at once beyond what existed before: the allocator's figure on a GPU, the
+            live storages seen by the dispatcher on a CPU (a fused kernel's inner scratch memory is not seen there).
+        flops: floating-point operations of all matrix products, by torch's formulas (`torch.utils.flop_counter`).
+        ops: operators dispatched.
+    """
+
+    peak_bytes: int
+    flops: int
+    ops: int
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operators, their FLOPs, and the bytes of the storages that they create and that are still alive."""
+
+    def __init__(self, known: list[Tensor]) -> None:
+        super().__init__()
+        self.ops = self.flops = self.live = self.peak = 0
+        self._seen = {_key(tensor) for tensor in known}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.ops += 1
+        for tensor in _tensors((args, kwargs)):  # made before the mode was entered, or by a kernel that it can't see into
+            if _key(tensor) not in self._seen:
+                self._watch(tensor)
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        for tensor in _tensors(result):
+            if _key(tensor) not in self._seen:
+                self._watch(tensor)
+        return result
+
+    def _watch(self, tensor: Tensor) -> None:
+        storage, key = tensor.untyped_storage(), _key(tensor)
+        size = storage.nbytes()
+        self._seen.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, key, size).atexit = False
+
+    def _forget(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.live -= size
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _key(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def count_updates(algorithm: Algorithm, network: Network, batch: Batch, *, seed: int = 0) -> Counts:
+    """The counts of all updates of one batch; parameters and ``p.grad`` are left as they were."""
+    before = [parameter.grad for parameter in network.parameters()]
+    known = [*network.parameters(), batch.inputs, batch.targets, *([] if batch.mask is None else [batch.mask])]
+    device = batch.inputs.device
+
+    def drain() -> None:
+        for parameter in network.parameters():
+            parameter.grad = None
+        for _ in algorithm.updates(network, batch, generator=torch.Generator().manual_seed(seed)):
+            pass
+
+    try:
+        drain()  # first calls allocate workspaces that stay
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+            resting = torch.cuda.memory_allocated(device)
+            drain()
+            peak_on_gpu = torch.cuda.max_memory_allocated(device) - resting
+        with _Counter(known) as counter:
+            drain()
+        peak = peak_on_gpu if device.type == "cuda" else counter.peak
+        return Counts(peak, counter.flops, counter.ops)
+    finally:
+        for parameter, gradient in zip(network.parameters(), before, strict=True):
+            parameter.grad = gradient
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How an estimated gradient stands to the exact one, over all parameters at once.
+
+    Attributes:
+        cosine: of the angle between them; nan where one of them is zero.
+        relative_error: ‖estimate − exact‖ / ‖exact‖; nan where the exact gradient is zero.
+    """
+
+    cosine: float
+    relative_error: float
+
+
+def gradient_quality(estimate: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> Quality:
+    """Cosine and relative error of an estimate, both keyed by parameter names; computed in float64."""
+    a = torch.cat([estimate[name].flatten() for name in exact]).double()
+    b = torch.cat([exact[name].flatten() for name in exact]).double()
+    cosine = (a @ b / (a.norm() * b.norm())).clamp(-1, 1)
+    return Quality(float(cosine), float((a - b).norm() / b.norm()))

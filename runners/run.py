@@ -1,0 +1,297 @@
+"""Running a suite: plan, tune, report. What is finished already is not run again.
+
+`run_suite` is the whole: it keeps one record a run in the results directory, so a kill at any moment loses the runs in
+flight and nothing else, and the same call goes on where it stopped.
+"""
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from throughtime.algorithms import make_algorithm
+from throughtime.networks import CELLS, BadInput, Unavailable
+from throughtime.networks.registry import nearest, parse_spec
+from throughtime.tasks import TASKS, Task, make_task
+
+from .environment import environment, fingerprint
+from .experiment import RunConfig
+from .progress import Reporter, Silent
+from .store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
+from .suite import Choice, Group, Suite, load_suite
+from .worker import Job, execute_all
+
+FILTERS = ("task", "cell", "algorithm")
+
+
+@dataclass
+class Plan:
+    """What a `run` would do.
+
+    Attributes:
+        tuning: tuning runs in all.
+        report: report runs in all.
+        cached: how many of them are finished already.
+        again: how many ended in an error or a shorter deadline and are tried again.
+        skipped: for each task or device that can't be had here, why; its runs are counted in none of the others.
+        left_out: groups that `only` leaves out.
+    """
+
+    tuning: int = 0
+    report: int = 0
+    cached: int = 0
+    again: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+
+@dataclass
+class Summary:
+    """How a `run` ended: report runs by status, how many runs were executed now and how many found finished."""
+
+    directory: Path
+    executed: int = 0
+    cached: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Report runs that are neither done nor skipped."""
+        return sum(count for status, count in self.statuses.items() if status not in ("done", "skipped"))
+
+
+def default_directory(suite: Suite) -> Path:
+    """results/runs/<suite>, under the working directory."""
+    return Path("results") / "runs" / suite.name
+
+
+def run_suite(
+    suite: Suite | str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    only: Mapping[str, str] | None = None,
+    reporter: Reporter | None = None,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
+) -> Summary:
+    """Run what is not finished yet of a suite.
+
+    Args:
+        suite: a suite, a built-in suite's name, or a TOML file's path.
+        out: the results directory; results/runs/<suite> by default.
+        device: "cpu" or "cuda".
+        workers: processes at a time; the cores by default, 1 on a GPU.
+        only: restricts the groups: {"algorithm": "rtrl"} by name or by full spec; also "task" and "cell".
+        reporter: is told of the progress.
+        on_plan: called once with the plan, before the first run.
+    """
+    runner = SuiteRunner(suite, out, device=device, only=only or {})
+    runner.store.check_writable()
+    with runner.store.locked():
+        on_plan(runner.plan())
+        return runner.run(workers or default_workers(device), reporter or Silent())
+
+
+def default_workers(device: str) -> int:
+    """The cores that this process may use; one on a GPU, which runs would share."""
+    return 1 if device == "cuda" else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plan_suite(
+    suite: Suite | str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    only: Mapping[str, str] | None = None,
+) -> Plan:
+    """What `run_suite` would do; writes nothing."""
+    runner = SuiteRunner(suite, out, device=device, only=only or {})
+    runner.store.check_writable()
+    return runner.plan()
+
+
+class SuiteRunner:
+    """A suite, the directory that its results go to, and the keys of its runs on this machine."""
+
+    def __init__(
+        self, suite: Suite | str | Path, out: str | Path | None, *, device: str, only: Mapping[str, str]
+    ) -> None:
+        self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
+        self.device = _check_device(device)
+        self.store = Store(default_directory(self.suite) if out is None else out)
+        self.groups = self.suite.groups()
+        self.selected = _select(self.groups, only)
+        self.unavailable: dict[str, str] = {}
+        self._checksums: dict[str, str] = {}
+        self._facts: dict[str, TaskFacts] | None = None
+        for task in dict.fromkeys(group.task for group in self.groups):
+            try:
+                self._checksums[task] = make_task(task).checksum()
+            except Unavailable as error:
+                self._checksums[task] = ""
+                self.unavailable[task] = str(error)
+
+    def plan(self) -> Plan:
+        """Counted without running anything: report runs whose tuning is not complete count as not cached."""
+        plan = Plan(left_out=len(self.groups) - len(self.selected))
+        for group in self.selected:
+            if group.task in self.unavailable:
+                plan.skipped[group.task] = self.unavailable[group.task]
+                continue
+            tuning = [job for jobs in self._tuning(group).values() for job in jobs]
+            choice = self._choice(group)
+            plan.tuning += len(tuning)
+            plan.report += group.experiment.seeds
+            for job in tuning + (self._report(group, choice) if choice else []):
+                record = self.store.record(job.key)
+                if record is not None and record.finished(job.deadline):
+                    plan.cached += 1
+                elif record is not None:
+                    plan.again += 1
+        return plan
+
+    def run(self, workers: int, reporter: Reporter) -> Summary:
+        """Tune, report, and write the manifest after each phase."""
+        summary = Summary(self.store.directory)
+        self._write_manifest()
+        tuning = [job for group in self.selected for jobs in self._tuning(group).values() for job in jobs]
+        self._execute("Tuning", tuning, workers, reporter, summary)
+        self._write_manifest()
+        report = []
+        for group in self.selected:
+            choice = self._choice(group)
+            assert choice is not None, "tuning ended without a choice"
+            report += self._report(group, choice)
+        self._execute("Report", report, workers, reporter, summary)
+        self._write_manifest()
+        for job in report:
+            record = self.store.record(job.key)
+            assert record is not None, "a run ended without a record"
+            summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
+        return summary
+
+    def _execute(self, title: str, jobs: list[Job], workers: int, reporter: Reporter, summary: Summary) -> None:
+        """Run the jobs that are not finished; keep each record as it comes."""
+        todo = []
+        for job in jobs:
+            record = self.store.record(job.key)
+            if record is not None and record.finished(job.deadline):
+                summary.cached += 1
+            elif job.config.task in self.unavailable:
+                reason = self.unavailable[job.config.task]
+                skipped = {"key": job.key, "config": job.config, "deadline": job.deadline, "reason": reason}
+                self.store.write_record(Record.model_validate({**skipped, "status": "skipped"}))
+            else:
+                todo.append(job)
+        if not todo:
+            return
+        self.store.write_environment(environment(self.device))
+        reporter.start(title, len(todo))
+
+        def keep(record: Record) -> None:
+            self.store.write_record(record)
+            summary.executed += 1
+            reporter.ended(record)
+
+        execute_all(todo, workers, keep, reporter.running)
+
+    def _tuning(self, group: Group) -> dict[Choice, list[Job]]:
+        return {choice: self._jobs(group, configs) for choice, configs in group.tuning(self.device).items()}
+
+    def _report(self, group: Group, choice: Choice) -> list[Job]:
+        return self._jobs(group, group.report(choice, self.device))
+
+    def _choice(self, group: Group) -> Choice | None:
+        """What tuning chose; None while a tuning run is missing."""
+        scores = {}
+        for choice, jobs in self._tuning(group).items():
+            records = [self.store.record(job.key) for job in jobs]
+            if any(record is None for record in records):
+                return None
+            scores[choice] = [record.validation for record in records if record is not None]
+        if not scores or group.task in self.unavailable:
+            return group.experiment.grid[0]
+        return group.choose(scores)
+
+    def _jobs(self, group: Group, configs: list[RunConfig]) -> list[Job]:
+        roots = (
+            type(make_algorithm(group.algorithm)).__module__,
+            _task_class(group.task).__module__,
+            CELLS.get(group.cell).__module__,
+            "throughtime.algorithms.full",
+            "throughtime.runners.train",
+        )
+        rest = fingerprint(roots, self._checksums[group.task], self.device)
+        return [Job(config.key(rest), config, group.experiment.deadline) for config in configs]
+
+    def _write_manifest(self) -> None:
+        groups = []
+        for group in self.groups:
+            choice = self._choice(group)
+            groups.append(
+                GroupKeys(
+                    task=group.task,
+                    cell=group.cell,
+                    algorithm=group.algorithm,
+                    target=group.experiment.target,
+                    choice=choice,
+                    tuning=tuple(job.key for jobs in self._tuning(group).values() for job in jobs),
+                    report=tuple(job.key for job in self._report(group, choice)) if choice else (),
+                )
+            )
+        if self._facts is None:
+            self._facts = {task: self._task_facts(task) for task in self._checksums}
+        self.store.write_manifest(
+            Manifest(
+                format=FORMAT,
+                version=importlib.metadata.version("throughtime"),
+                device=self.device,
+                suite=self.suite,
+                tasks=self._facts,
+                groups=tuple(groups),
+            )
+        )
+
+    def _task_facts(self, task: str) -> TaskFacts:
+        """From the manifest if nothing changed since it was written: some references take seconds to fit."""
+        kind = _task_class(task)
+        mark = fingerprint((kind.__module__,), self._checksums[task], "cpu")
+        if task in self.unavailable:
+            return TaskFacts(fingerprint="", metric=kind.metric, references=())
+        if self.store.has_manifest():
+            known = self.store.manifest().tasks.get(task)
+            if known is not None and known.fingerprint == mark:
+                return known
+        return TaskFacts(fingerprint=mark, metric=kind.metric, references=tuple(make_task(task).references()))
+
+
+def _task_class(spec: str) -> type[Task]:
+    return TASKS.get(parse_spec(spec)[0])
+
+
+def _check_device(device: str) -> str:
+    if device not in ("cpu", "cuda"):
+        raise BadInput(f"device must be cpu or cuda, got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device cuda is not available: torch finds no CUDA GPU on this machine; use --device cpu")
+    return device
+
+
+def _select(groups: list[Group], only: Mapping[str, str]) -> list[Group]:
+    """The groups that match every filter; `BadInput` where nothing matches."""
+    for axis, wanted in only.items():
+        if axis not in FILTERS:
+            raise BadInput(f"a filter can't be on {axis!r}; {nearest(axis, FILTERS)}")
+        there = list(dict.fromkeys(getattr(group, axis) for group in groups))
+        groups = [group for group in groups if _matches(getattr(group, axis), wanted)]
+        if not groups:
+            raise BadInput(f"nothing in the suite has {axis}={wanted}; {nearest(wanted, there)}")
+    return groups
+
+
+def _matches(spec: str, wanted: str) -> bool:
+    return wanted.replace(" ", "") in (spec.replace(" ", ""), parse_spec(spec)[0])

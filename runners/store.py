@@ -1,0 +1,270 @@
+"""The results directory: one JSON record a finished run, written whole or not at all, and a manifest that orders them.
+
+    DIR/manifest.json      the suite, each task's metric and references, each group's choice and run keys
+    DIR/environment.json   machine and versions, as of the last time that a run was executed
+    DIR/runs/KEY.json      one run
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from throughtime.networks import BadInput
+from throughtime.tasks import Metric, Reference
+
+from .experiment import RunConfig
+from .suite import Choice, Suite
+
+FORMAT = 1
+"""The version of this layout. A change that older code can't read raises it."""
+
+Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
+
+
+class Record(BaseModel):
+    """One run as it ended. Units: seconds, bytes; shares from 0 to 1; None where the run did not get that far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    config: RunConfig
+    status: Status
+    reason: str = ""
+    traceback: str = ""
+    deadline: float
+    validation: float | None = None
+    test: float | None = None
+    steps: int = 0
+    updates: int = 0
+    sequences: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int | None = None
+    flops: int | None = None
+    ops: int | None = None
+    gradient_norm: float | None = None
+    clipped_share: float | None = None
+    nonfinite_share: float | None = None
+    curve: tuple[dict[str, float | None], ...] = ()
+
+    def finished(self, deadline: float) -> bool:
+        """Whether running it again would give the same: errors are tried again, a timeout if it now has longer."""
+        return self.status in ("done", "diverged") or (self.status == "timeout" and self.deadline >= deadline)
+
+
+class TaskFacts(BaseModel):
+    """What a table needs to know of a task."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    metric: Metric
+    references: tuple[Reference, ...]
+
+
+class GroupKeys(BaseModel):
+    """One row's runs: the choice is None until tuning is complete."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    cell: str
+    algorithm: str
+    target: float | None
+    choice: Choice | None
+    tuning: tuple[str, ...]
+    report: tuple[str, ...]
+
+
+class Manifest(BaseModel):
+    """What the directory holds and in which order a table shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    version: str
+    device: str
+    suite: Suite
+    tasks: dict[str, TaskFacts]
+    groups: tuple[GroupKeys, ...]
+
+
+class Store:
+    """A results directory."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Store":
+        """A directory that holds results; `BadInput` if it does not."""
+        store = cls(directory)
+        if not store.directory.is_dir():
+            raise BadInput(f"there is no directory {str(directory)!r}; `throughtime run SUITE --out DIR` makes one")
+        if not store.has_manifest():
+            raise BadInput(f"{str(directory)!r} holds no throughtime results (no manifest.json in it)")
+        store.manifest()
+        return store
+
+    def check_writable(self) -> None:
+        """`BadInput` unless results can be written here; makes no directory and no file."""
+        directory = self.directory
+        if directory.exists() and not directory.is_dir():
+            raise BadInput(f"{str(directory)!r} is a file; give a directory to write results into")
+        if directory.is_dir() and not self.has_manifest():
+            other = [entry.name for entry in directory.iterdir() if entry.name != _LOCK]
+            if other:
+                raise BadInput(
+                    f"{str(directory)!r} is not empty and holds no throughtime results (there is {other[0]!r}); "
+                    "give an empty or a new directory"
+                )
+        above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        if not os.access(above, os.W_OK | os.X_OK) or not above.is_dir():
+            raise BadInput(f"results can't be written to {str(directory)!r}: no permission in {str(above)!r}")
+        if self.has_manifest():
+            self.manifest()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the directory, which is made where there is none."""
+        try:
+            (self.directory / "runs").mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.directory / _LOCK, timeout=0)
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise BadInput(f"another `throughtime run` is writing to {str(self.directory)!r}; wait for it") from None
+        except OSError as error:
+            raise BadInput(f"results can't be written to {str(self.directory)!r}: {error.strerror}") from error
+
+    def has_manifest(self) -> bool:
+        """Whether something was written here."""
+        return self._manifest.is_file()
+
+    def manifest(self) -> Manifest:
+        """The manifest; `BadInput` if another version of throughtime wrote it."""
+        try:
+            written = json.loads(self._manifest.read_text(encoding="utf-8"))
+            if isinstance(written, dict) and written.get("format") != FORMAT:
+                raise BadInput(
+                    f"{str(self.directory)!r} has results of format {written.get('format')}, written by throughtime "
+                    f"{written.get('version')}; this version reads format {FORMAT}: give another directory"
+                )
+            return Manifest.model_validate(written)
+        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+            raise BadInput(f"{str(self._manifest)!r} can't be read ({error}); give another directory") from None
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest."""
+        self._write(self._manifest, manifest.model_dump(mode="json"))
+
+    def record(self, key: str) -> Record | None:
+        """The record of a run; None where there is none, or where what there is can't be read."""
+        try:
+            return Record.model_validate_json(self._path(key).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def write_record(self, record: Record) -> None:
+        """Add or replace a run's record."""
+        self._write(self._path(record.key), record.model_dump(mode="json"))
+
+    def environment(self) -> dict[str, Any]:
+        """The environment of the last execution; empty where none is recorded."""
+        path = self.directory / "environment.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def write_environment(self, environment: dict[str, Any]) -> None:
+        """Replace the environment."""
+        self._write(self.directory / "environment.json", environment)
+
+    @property
+    def _manifest(self) -> Path:
+        return self.directory / "manifest.json"
+
+    def _path(self, key: str) -> Path:
+        return self.directory / "runs" / f"{key}.json"
+
+    @staticmethod
+    def _write(path: Path, content: dict[str, Any]) -> None:
+        """Write under a temporary name and rename, so that a kill at any moment leaves the old file or the new one."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+_LOCK = ".lock"
+
+
+def load_results(directory: str | Path) -> pd.DataFrame:
+    """All runs of a results directory, one row a run, in the manifest's order.
+
+    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``, ``learning_rate``,
+    …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the task's metric, ``steps``,
+    ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step``
+    (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
+    ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve), ``steps_to_target``,
+    ``seconds_to_target``, and ``key``. A run that has not been executed has no row.
+    """
+    store = Store.open(directory)
+    manifest = store.manifest()
+    rows = []
+    for group in manifest.groups:
+        better = manifest.tasks[group.task].metric.better
+        for key in (*group.tuning, *group.report):
+            record = store.record(key)
+            if record is not None:
+                rows.append({**_row(record), **_to_target(record, group.target, better)})
+    return pd.DataFrame(rows)
+
+
+def load_curves(directory: str | Path) -> pd.DataFrame:
+    """The learning curves of all report runs, one row a point.
+
+    Columns: ``task``, ``cell``, ``algorithm``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss``, ``metric``
+    (validation), ``gradient_norm``, ``cosine``, ``relative_error``.
+    """
+    store = Store.open(directory)
+    rows = []
+    for group in store.manifest().groups:
+        for key in group.report:
+            record = store.record(key)
+            if record is not None:
+                c = record.config
+                run = {"task": c.task, "cell": c.cell, "algorithm": c.algorithm, "seed": c.seed}
+                rows += [{**run, **point} for point in record.curve]
+    return pd.DataFrame(rows)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = record.model_dump(exclude={"config", "curve", "traceback"})
+    config = {**record.config.model_dump(), "budget": str(record.config.budget)}
+    ran = {
+        "wall_per_step": record.wall_seconds / record.steps if record.steps else None,
+        "cpu_per_step": record.cpu_seconds / record.steps if record.steps else None,
+    }
+    for name in ("cosine", "relative_error"):
+        values = [point[name] for point in record.curve if point.get(name) is not None]
+        ran[name] = math.fsum(v for v in values if v is not None) / len(values) if values else None
+    return {**config, **row, **ran}
+
+
+def _to_target(record: Record, target: float | None, better: str) -> dict[str, float | None]:
+    """The first point of the curve that is as good as the target."""
+    for point in record.curve:
+        metric = point["metric"]
+        if target is not None and metric is not None and (metric <= target if better == "lower" else metric >= target):
+            return {"steps_to_target": point["steps"], "seconds_to_target": point["seconds"]}
+    return {"steps_to_target": None, "seconds_to_target": None}

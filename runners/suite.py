@@ -1,0 +1,255 @@
+"""Suites: benchmark tables as data. A TOML file lists tasks, cells, algorithms, a tuning grid, a budget and seeds.
+
+What stands at the file's top holds for every ``[[experiments]]`` table, which may override it; a file without such
+tables is one experiment. Every task × cell × algorithm of an experiment is a *group*: a few tuning runs on seeds of
+their own choose the learning rate and clip norm on validation data, then the report runs use fresh seeds.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from throughtime.algorithms import make_algorithm
+from throughtime.networks import CELLS, BadInput, Unavailable
+from throughtime.networks.registry import nearest
+from throughtime.tasks import make_task
+
+from .experiment import Budget, RunConfig, Spec
+
+TUNING_SEED = 1_000_000
+"""Tuning runs use the seeds from here on, report runs those from 0 on."""
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice")
+    return values
+
+
+_Specs = Annotated[tuple[Spec, ...], Field(min_length=1), AfterValidator(_distinct)]
+_Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Choice(NamedTuple):
+    """What tuning chooses: a learning rate, and a clip norm (None: no clipping)."""
+
+    learning_rate: float
+    clip_norm: float | None
+
+
+class Experiment(BaseModel):
+    """A cross product of tasks, cells and algorithms under one protocol.
+
+    Attributes:
+        tasks: specs, ``"two_lag(length=16)"``.
+        cells: names.
+        algorithms: specs, ``"truncated(k1=5, k2=20)"``.
+        hidden_size: units.
+        batch_size: sequences in a batch.
+        optimizer: "sgd" or "adam".
+        learning_rates: the grid; one value: nothing to tune.
+        clip_norms: the grid of limits on the gradient's norm; inf: no clipping.
+        budget: the same for every algorithm.
+        evaluations: points of a learning curve after its first.
+        seeds: report runs of a group.
+        tuning_seeds: runs for each point of the grid.
+        target: a validation score; the first point of a curve that reaches it gives the time to target.
+        deadline: seconds after which a run is stopped.
+        dtype: "float32" or "float64".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks: _Specs
+    algorithms: _Specs
+    budget: Budget
+    learning_rates: _Grid
+    cells: _Specs = ("rnn",)
+    hidden_size: PositiveInt = 32
+    batch_size: PositiveInt = 32
+    optimizer: Literal["sgd", "adam"] = "adam"
+    clip_norms: _Grid = (math.inf,)
+    evaluations: PositiveInt = 10
+    seeds: PositiveInt = 5
+    tuning_seeds: PositiveInt = 1
+    target: float | None = None
+    deadline: PositiveFloat = 600
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @property
+    def grid(self) -> list[Choice]:
+        """Every point that tuning tries."""
+        return [
+            Choice(rate, None if math.isinf(clip) else clip) for rate in self.learning_rates for clip in self.clip_norms
+        ]
+
+    def groups(self) -> Iterator["Group"]:
+        """Every task × cell × algorithm, in the order written."""
+        for task in self.tasks:
+            for cell in self.cells:
+                for algorithm in self.algorithms:
+                    yield Group(self, task, cell, algorithm)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row of a table: the runs of one algorithm on one task and cell."""
+
+    experiment: Experiment
+    task: str
+    cell: str
+    algorithm: str
+
+    def tuning(self, device: str) -> dict[Choice, list[RunConfig]]:
+        """The tuning runs of each point of the grid; none where the grid is a single point."""
+        grid = self.experiment.grid
+        seeds = range(TUNING_SEED, TUNING_SEED + self.experiment.tuning_seeds)
+        return {c: [self._config(c, s, "tuning", device) for s in seeds] for c in grid} if len(grid) > 1 else {}
+
+    def report(self, choice: Choice, device: str) -> list[RunConfig]:
+        """The runs that the table shows."""
+        return [self._config(choice, seed, "report", device) for seed in range(self.experiment.seeds)]
+
+    def choose(self, scores: Mapping[Choice, Sequence[float | None]]) -> Choice:
+        """The grid's point with the best mean validation score; one with a failed run (None) loses to all without.
+
+        Where every point failed, and on ties, the smallest learning rate and then the smallest clip norm.
+        """
+        better = make_task(self.task).metric.better
+        sign = 1 if better == "lower" else -1
+
+        def rank(choice: Choice) -> tuple[float, float, float]:
+            values = scores.get(choice, [])
+            good = [value for value in values if value is not None]
+            mean = sign * sum(good) / len(good) if good and len(good) == len(values) else math.inf
+            return mean, choice.learning_rate, math.inf if choice.clip_norm is None else choice.clip_norm
+
+        return min(self.experiment.grid, key=rank)
+
+    def _config(self, choice: Choice, seed: int, purpose: Literal["tuning", "report"], device: str) -> RunConfig:
+        e = self.experiment
+        return RunConfig(
+            task=self.task,
+            cell=self.cell,
+            hidden_size=e.hidden_size,
+            algorithm=self.algorithm,
+            optimizer=e.optimizer,
+            learning_rate=choice.learning_rate,
+            clip_norm=choice.clip_norm,
+            batch_size=e.batch_size,
+            budget=e.budget,
+            evaluations=e.evaluations,
+            seed=seed,
+            purpose=purpose,
+            dtype=e.dtype,
+            device="cuda" if device == "cuda" else "cpu",
+        )
+
+
+class Suite(BaseModel):
+    """A named list of experiments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    description: str = ""
+    experiments: tuple[Experiment, ...] = Field(min_length=1)
+
+    def groups(self) -> list[Group]:
+        """Every group of every experiment."""
+        return [group for experiment in self.experiments for group in experiment.groups()]
+
+
+def suite_names() -> list[str]:
+    """The built-in suites."""
+    return sorted(p.name.removesuffix(".toml") for p in _folder().iterdir() if p.name.endswith(".toml"))
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """A built-in suite by name, or one from a TOML file; `BadInput` names the mistake and the field.
+
+    >>> load_suite("smoke").name
+    'smoke'
+    """
+    given = str(name_or_path)
+    path = Path(given)
+    if path.suffix == ".toml" or path.parent != Path():
+        if not path.is_file():
+            raise BadInput(f"there is no suite file {given!r}; built-in suites: {', '.join(suite_names())}")
+        text, name = path.read_text(encoding="utf-8"), path.stem
+    elif given in suite_names():
+        text, name = (_folder() / f"{given}.toml").read_text(encoding="utf-8"), given
+    else:
+        raise BadInput(f"no suite is called {given!r}; {nearest(given, suite_names())}; or give a path to a .toml file")
+    return parse_suite(text, name, origin=given)
+
+
+def parse_suite(text: str, name: str, *, origin: str) -> Suite:
+    """A suite from TOML; `origin` is what messages call it."""
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{origin} is not valid TOML: {error}") from None
+    defaults = {key: value for key, value in written.items() if key in Experiment.model_fields}
+    rest = {key: value for key, value in written.items() if key not in defaults}
+    listed = rest.pop("experiments", [{}])
+    if not (isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed)):
+        raise BadInput(f"{origin}: experiments must be written as [[experiments]] tables")
+    for key in rest:
+        if key not in ("title", "description"):
+            raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, ['title', 'description', 'experiments', *_FIELDS])}")
+    try:
+        suite = Suite(
+            name=name,
+            title=rest.get("title", name),
+            description=rest.get("description", ""),
+            experiments=tuple(Experiment.model_validate({**defaults, **one}) for one in listed),
+        )
+    except ValidationError as error:
+        raise BadInput(_explain(error, origin)) from None
+    _check_names(suite)
+    return suite
+
+
+_FIELDS = list(Experiment.model_fields)
+
+
+def _folder() -> Any:
+    return resources.files("throughtime.runners") / "suites"
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    """Pydantic's findings, a line each: the field, what is wrong, what was given."""
+    lines = []
+    for detail in error.errors():
+        field = ".".join(str(part) for part in detail["loc"]) or "the suite"
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"{origin} has an unknown field {field!r}; {nearest(field, _FIELDS)}")
+        elif detail["type"] == "missing":
+            lines.append(f"{origin} lacks the field {field!r}")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {detail['input']!r}")
+    return "\n".join(lines)
+
+
+def _check_names(suite: Suite) -> None:
+    """Build every task, cell and algorithm once, so that a wrong word is told before anything runs."""
+    for experiment in suite.experiments:
+        for algorithm in experiment.algorithms:
+            make_algorithm(algorithm)
+        for cell in experiment.cells:
+            CELLS.get(cell)
+        for task in experiment.tasks:
+            try:
+                make_task(task)
+            except Unavailable:
+                pass  # its runs will be skipped, with the reason

@@ -1,0 +1,254 @@
+"""One run: train a network by one algorithm within a budget, evaluate along the way, return what was seen.
+
+The loop is the same for every algorithm: pull an update, clip, step the optimizer. Evaluation, gradient probes and
+drawing the data are off the clock.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
+from throughtime.networks import Network, make_network
+from throughtime.tasks import Batch, Task, make_task
+
+from .experiment import RunConfig
+from .measure import Clock, Counts, Quality, count_updates, gradient_quality
+
+DIVERGED_FACTOR = 100.0
+"""A validation loss beyond this many times its value before training counts as diverged."""
+
+PROBE_SIZE = 16
+"""Sequences in the batch on which the gradient is compared with the exact one."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The state of a run at one evaluation.
+
+    Attributes:
+        steps: time steps of training data seen so far (each of them on a whole batch of sequences).
+        updates: optimizer updates so far.
+        seconds: training wall seconds so far.
+        loss: the mean training loss since the last point; None at the start.
+        metric: the validation metric.
+        gradient_norm: the mean norm of the updates' gradients, before clipping, since the last point; None at the start.
+        cosine: of the algorithm's gradient with the exact one on the probe batch, at the parameters of this point.
+        relative_error: of the algorithm's gradient, likewise.
+    """
+
+    steps: int
+    updates: int
+    seconds: float
+    loss: float | None
+    metric: float
+    gradient_norm: float | None
+    cosine: float | None
+    relative_error: float | None
+
+
+@dataclass
+class Tally:
+    """What the updates since some moment added up to."""
+
+    updates: int = 0
+    loss: float = 0.0
+    weight: float = 0.0
+    norm: float = 0.0
+    finite: int = 0
+    clipped: int = 0
+
+    def add(self, loss: float, weight: float, norm: float, clipped: bool) -> None:
+        """One update; a non-finite norm counts as an update and no more."""
+        self.updates += 1
+        self.loss += weight * loss
+        self.weight += weight
+        if math.isfinite(norm):
+            self.finite += 1
+            self.norm += norm
+            self.clipped += clipped
+
+
+@dataclass
+class Outcome:
+    """What one run gave: "done" or "diverged" with the reason, the curve, the scores and the costs."""
+
+    status: str = "done"
+    reason: str = ""
+    curve: list[Point] = field(default_factory=list)
+    validation: float | None = None
+    test: float | None = None
+    steps: int = 0
+    updates: int = 0
+    sequences: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    counts: Counts | None = None
+    gradient_norm: float | None = None
+    clipped_share: float | None = None
+    nonfinite_share: float | None = None
+
+
+class Diverged(Exception):
+    """Training left the range in which going on makes sense."""
+
+
+def generator(seed: int, use: str) -> torch.Generator:
+    """A source of random numbers for one use in a run, the same for every algorithm at a seed."""
+    digest = hashlib.sha256(f"{use}/{seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def make_optimizer(config: RunConfig, network: Network) -> torch.optim.Optimizer:
+    """SGD or Adam, in torch's fused form."""
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[config.optimizer]
+    return kind(network.parameters(), lr=config.learning_rate, fused=True)
+
+
+class Trainer:
+    """A run in progress."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.device = torch.device(config.device)
+        self.dtype = getattr(torch, config.dtype)
+        self.task: Task = make_task(config.task)
+        self.algorithm: Algorithm = make_algorithm(config.algorithm)
+        self.exact: Algorithm = make_algorithm("full")
+        self.network = make_network(
+            config.cell,
+            input_size=self.task.input_size,
+            hidden_size=config.hidden_size,
+            output_size=self.task.output_size,
+            seed=config.seed,
+            dtype=self.dtype,
+            device=self.device,
+        )
+        self.optimizer = make_optimizer(config, self.network)
+        self.clock = Clock(self.device)
+        self.outcome = Outcome()
+        self.whole, self.recent = Tally(), Tally()
+        self.validation = self._place(self.task.validation())
+        self.probe = self._place(self.task.sample(PROBE_SIZE, generator=generator(config.seed, "probe")))
+        self.draws = generator(config.seed, "algorithm")
+        self.first_loss = math.inf
+
+    def run(self, on_point: Callable[[Point, float], None] = lambda point, done: None) -> Outcome:
+        """Train to the end of the budget.
+
+        Args:
+            on_point: called after each evaluation with its point and the share of the budget that is used up.
+        """
+        outcome = self.outcome
+        outcome.counts = count_updates(self.algorithm, self.network, self.probe)
+        try:
+            self._evaluate(on_point)
+            self._train(on_point)
+            outcome.test = self._score(self._place(self.task.test())) if self.config.purpose == "report" else None
+        except Diverged as reason:
+            outcome.status, outcome.reason = "diverged", str(reason)
+        outcome.validation = outcome.curve[-1].metric if outcome.status == "done" else None
+        outcome.wall_seconds, outcome.cpu_seconds = self.clock.wall, self.clock.cpu
+        whole = self.whole
+        outcome.updates = whole.updates
+        if whole.updates:
+            outcome.gradient_norm = whole.norm / whole.finite if whole.finite else None
+            outcome.clipped_share = whole.clipped / whole.updates
+            outcome.nonfinite_share = 1 - whole.finite / whole.updates
+        return outcome
+
+    def _train(self, on_point: Callable[[Point, float], None]) -> None:
+        config, carry = self.config, None
+        evaluated = 0
+        for batch in self.task.batches(config.batch_size, generator=generator(config.seed, "data")):
+            placed = self._place(batch)
+            with self.clock.running():
+                carry = self._learn(placed, carry if batch.continues else None)
+            self.outcome.steps += batch.length
+            self.outcome.sequences += batch.size
+            done = self._used()
+            if done >= 1 or math.floor(done * config.evaluations) > evaluated:
+                evaluated = math.floor(done * config.evaluations)
+                self._evaluate(on_point)
+            if done >= 1:
+                return
+
+    def _learn(self, batch: Batch, carry: Any) -> Any:
+        """All updates of one batch; in the middle of it only a budget of updates can end."""
+        parameters = list(self.network.parameters())
+        limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
+        most_updates = self.config.budget.updates or math.inf
+        for update in self.algorithm.updates(self.network, batch, carry, generator=self.draws):
+            carry = update.carry
+            if not update.weight:
+                continue
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            if limit < math.inf:
+                torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+            size, loss = float(norm), float(update.loss)
+            for tally in (self.whole, self.recent):
+                tally.add(loss, update.weight, size, size > limit)
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss became {loss} at update {self.whole.updates}")
+            if math.isfinite(size):  # a non-finite gradient is counted, and not applied
+                self.optimizer.step()
+            if self.whole.updates >= most_updates:
+                break
+        return carry
+
+    def _used(self) -> float:
+        """The share of the budget that is used up."""
+        budget = self.config.budget
+        if budget.updates:
+            return self.whole.updates / budget.updates
+        if budget.seconds:
+            return self.clock.wall / budget.seconds
+        assert budget.steps
+        return self.outcome.steps / budget.steps
+
+    def _evaluate(self, on_point: Callable[[Point, float], None]) -> None:
+        recent = self.recent
+        with torch.no_grad():
+            outputs = self.network.unroll(self.validation.inputs)[0]
+            loss = float(self.validation.mean_loss(outputs))
+        quality = self._gradient_quality()
+        point = Point(
+            steps=self.outcome.steps,
+            updates=self.whole.updates,
+            seconds=self.clock.wall,
+            loss=recent.loss / recent.weight if recent.weight else None,
+            metric=self.task.score(outputs, self.validation),
+            gradient_norm=recent.norm / recent.finite if recent.finite else None,
+            cosine=_finite(quality.cosine),
+            relative_error=_finite(quality.relative_error),
+        )
+        self.recent = Tally()
+        if not self.outcome.curve:
+            self.first_loss = loss
+        if not math.isfinite(loss) or not math.isfinite(point.metric) or loss > DIVERGED_FACTOR * self.first_loss:
+            raise Diverged(
+                f"the validation loss went from {self.first_loss:.4g} to {loss:.4g} by step {self.outcome.steps}"
+            )
+        self.outcome.curve.append(point)
+        on_point(point, min(self._used(), 1.0))
+
+    def _gradient_quality(self) -> Quality:
+        draws = generator(self.config.seed, f"probe draws {len(self.outcome.curve)}")
+        estimate = estimate_gradient(self.algorithm, self.network, self.probe, generator=draws)
+        return gradient_quality(estimate, estimate_gradient(self.exact, self.network, self.probe))
+
+    def _score(self, batch: Batch) -> float:
+        with torch.no_grad():
+            return self.task.score(self.network.unroll(batch.inputs)[0], batch)
+
+    def _place(self, batch: Batch) -> Batch:
+        return batch.to(device=self.device, dtype=self.dtype)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,173 @@
+"""Runs in worker processes: one torch thread and one deadline each, and every way of ending is a status with a reason."""
+
+import json
+import multiprocessing
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from concurrent.futures import TimeoutError as DeadlineExceeded
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pebble
+
+from .experiment import RunConfig
+from .store import Record
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to execute: its key, its config, and the seconds after which it is stopped."""
+
+    key: str
+    config: RunConfig
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: the share of its budget, steps seen, the latest training loss and validation metric."""
+
+    done: float
+    steps: int
+    loss: float | None
+    metric: float
+
+
+def execute_all(
+    jobs: Iterable[Job],
+    workers: int,
+    on_record: Callable[[Record], None],
+    on_poll: Callable[[list[tuple[Job, Progress | None]]], None],
+) -> None:
+    """Execute jobs side by side.
+
+    Args:
+        jobs: what to run; started in this order.
+        workers: processes at a time.
+        on_record: called in this process with each run's record as soon as it ends.
+        on_poll: called a few times a second with the jobs that are running.
+    """
+    jobs = list(jobs)
+    if not jobs:
+        return
+    with tempfile.TemporaryDirectory(prefix="throughtime-") as notes, _pool(min(workers, len(jobs))) as pool:
+        pending = {}
+        for job in jobs:
+            arguments = (job.key, job.config.model_dump(), job.deadline, notes)
+            pending[pool.schedule(_execute, args=arguments, timeout=job.deadline)] = job
+        while pending:
+            done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = pending.pop(future)
+                on_record(_record(job, future, _read(notes, job)))
+            on_poll([(job, _read(notes, job)) for future, job in pending.items() if future.running()])
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[pebble.ProcessPool]:
+    pool = pebble.ProcessPool(
+        max_workers=workers, context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    try:
+        yield pool
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join()
+
+
+def _start_worker() -> None:
+    """Import what a run needs before its deadline starts to count; leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    from . import train  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+def _execute(key: str, config: dict[str, Any], deadline: float, notes: str) -> dict[str, Any]:
+    """In the worker: one run, to the content of its record."""
+    import torch
+
+    from throughtime.networks import Unavailable
+
+    from .train import Outcome, Point, Trainer
+
+    note = Path(notes) / key
+
+    def on_point(point: Point, done: float) -> None:
+        fresh = note.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(Progress(done, point.steps, point.loss, point.metric))), encoding="utf-8")
+        fresh.replace(note)
+
+    run = RunConfig.model_validate(config)
+    ended: dict[str, Any] = {"key": key, "config": config, "deadline": deadline}
+    outcome = Outcome()
+    try:
+        trainer = Trainer(run)
+        outcome = trainer.outcome
+        trainer.run(on_point)
+        ended |= {"status": outcome.status, "reason": outcome.reason}
+    except Unavailable as error:
+        ended |= {"status": "skipped", "reason": str(error)}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        ended |= {"status": "out-of-memory", "reason": _one_line(error)}
+    except (Exception, SystemExit) as error:
+        status = "out-of-memory" if "can't allocate memory" in str(error) else "error"
+        ended |= {"status": status, "reason": _one_line(error), "traceback": traceback.format_exc()}
+    return {**ended, **_measured(outcome)}
+
+
+def _measured(outcome: Any) -> dict[str, Any]:
+    values = asdict(outcome)
+    counts = values.pop("counts") or {}
+    del values["status"], values["reason"]
+    return {**values, **counts}
+
+
+def _record(job: Job, future: Any, progress: Progress | None) -> Record:
+    """The record of a job whose worker returned, overran or died."""
+    seen = f", {progress.done:.0%} of its budget used" if progress else ""
+    started = {"key": job.key, "config": job.config, "deadline": job.deadline}
+    try:
+        return Record.model_validate(future.result())
+    except DeadlineExceeded:
+        reason = f"stopped at its deadline of {job.deadline:g} s{seen}"
+        return Record.model_validate({**started, "status": "timeout", "reason": reason})
+    except CancelledError:
+        raise
+    except pebble.ProcessExpired as error:
+        reason = f"the worker process {_death(error.exitcode)}{seen}"
+        return Record.model_validate({**started, "status": "error", "reason": reason})
+    except Exception as error:  # the result could not be sent back
+        return Record.model_validate({**started, "status": "error", "reason": _one_line(error)})
+
+
+def _death(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = " (often the system's answer to memory running out)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+    return f"ended with exit code {exitcode}"
+
+
+def _read(notes: str, job: Job) -> Progress | None:
+    try:
+        return Progress(**json.loads((Path(notes) / job.key).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
