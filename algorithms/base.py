@@ -37,7 +37,7 @@ class Algorithm(ABC):
     What an instance promises, and `throughtime verify` measures:
 
     Attributes:
-        exact_up_to: the longest sequence on which it equals full BPTT at frozen parameters (``math.inf``: any; 0: none).
+        exact_up_to: the longest sequence on which it equals full BPTT at frozen parameters (`math.inf`: any; 0: none).
         unbiased: it equals full BPTT in expectation over its own random draws, at any length.
         online: its memory does not grow with the sequence.
     """

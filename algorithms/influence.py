@@ -16,7 +16,7 @@ from throughtime.networks import Cell, Linearization
 class Influence:
     """∂s_t/∂θ for all parameters θ of a cell, (B, S n, P), zero at a sequence's start.
 
-    A gate's parameters are columns of n rows, each row the weights of what the gate sees: x (m), h (n), and 1 for the bias.
+    The columns of a gate are its n rows of weights, each row for what the gate sees: x (m), h (n), and 1 for the bias.
     """
 
     def __init__(self, cell: Cell, batch_size: int) -> None:

@@ -45,7 +45,7 @@ class StepGradients:
         return by_hidden
 
     def update(self, batch: Batch, start: int, stop: int, carry: Any) -> Update:
-        """Fill ``p.grad`` with the mean over the targets of the steps start … stop − 1; zeros where nothing was added."""
+        """Fill ``p.grad`` with the mean over the targets of steps start … stop − 1; zeros where nothing was added."""
         targets = sum(batch.counts[start:stop])
         if not targets:
             return no_update(self.network, carry)

@@ -1,14 +1,14 @@
-"""Truncated backpropagation through time, BPTT(h; h′) of Williams & Peng (Neural Computation 2, 1990), also written
+"""Truncated backpropagation through time: BPTT(h; h′) of Williams & Peng (Neural Computation 2, 1990), also written
 TBPTT(k1, k2) (Sutskever's thesis, 2013).
 
 Every k1 steps: the losses of the last k1 steps, back through the last k2 steps. Each loss counts once. The window is
 replayed under the current parameters from the state stored where it starts, so no graph outlives an optimizer step.
-Only k1 = 1 lets every loss see k2 steps back; the chunked form k1 = k2 cuts the first loss of a chunk off from all past.
+Only k1 = 1 lets every loss see k2 steps back; the chunked form k1 = k2 cuts a chunk's first loss off from all past.
 """
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor

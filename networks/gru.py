@@ -36,7 +36,7 @@ class GRU(Cell):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By torch's fused kernel."""
-        weights = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
         hidden, h = torch.gru(
             inputs,
             state[0][None],

@@ -1,7 +1,7 @@
 """Recurrences over a whole window with a hand-written backward pass.
 
-Autograd over a step loop records several nodes a step and adds up dW in T small products. Here the states are the
-only thing stored, each step of the backward pass is one product, and the weights' gradients are one product over the window.
+Autograd over a step loop records several nodes a step and adds up dW in T small products. Here only the states are
+stored, a step of the backward pass is one product, and each weight's gradient is one product over the window.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ class TanhRecurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
         """Store the states and nothing else."""
-        states = torch.addmm(b, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
+        states: Tensor = torch.addmm(b, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
         U_T, h = U.T, h0
         for z in states.unbind():
             h = z.addmm_(h, U_T).tanh_()
@@ -28,7 +28,7 @@ class TanhRecurrence(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """δ_t = (1 − h_t²) ∘ (∂L/∂h_t + Uᵀ δ_{t+1}), then one product over the window for each weight."""
         x, h0, W, U, states = ctx.saved_tensors

@@ -39,7 +39,7 @@ class LSTM(Cell):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By torch's fused kernel."""
-        weights = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
         h0, c0 = state
         hidden, h, c = torch.lstm(
             inputs,

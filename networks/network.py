@@ -1,4 +1,7 @@
-"""A network: a recurrent cell and a linear readout of its hidden state, y_t = V h_t + c."""
+"""A network: a recurrent cell and a linear readout of its hidden state.
+
+y_t = V h_t + c
+"""
 
 import math
 
@@ -12,7 +15,7 @@ CELLS: Registry[Cell] = Registry("cell", Cell, "throughtime.networks")  # type: 
 
 
 class Network(nn.Module):
-    """What every algorithm trains. Parameters are named ``cell.weight_hh_l0``, ``readout.weight``, …
+    """What every algorithm trains. Parameters are named ``cell.weight_hh_l0``, ``readout.weight``, and so on.
 
     Args:
         cell: the recurrent cell.

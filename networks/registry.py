@@ -1,8 +1,8 @@
 """Finding cells, algorithms and tasks by name, and building them from a spec such as ``"truncated(k1=5, k2=20)"``.
 
 A built-in's name is its file's name and its class's name in snake case: ``two_lag`` is ``TwoLag`` in ``two_lag.py``.
-A folder is its own registry, so adding a file adds the name. Every mistake becomes a `BadInput` that says what was given,
-what is allowed, and which name is nearest.
+A folder is its own registry, so adding a file adds the name. Every mistake becomes a `BadInput` that says what was
+given, what is allowed, and which name is nearest.
 """
 
 import ast
@@ -138,16 +138,21 @@ class Registry(Generic[T]):
                 return None
             raise
         for value in vars(module).values():
-            if inspect.isclass(value) and value.__module__ == module_name and issubclass(value, self.base):
-                if snake_case(value.__name__) == name and not inspect.isabstract(value):
-                    return value
+            if (
+                inspect.isclass(value)
+                and value.__module__ == module_name
+                and issubclass(value, self.base)
+                and snake_case(value.__name__) == name
+                and not inspect.isabstract(value)
+            ):
+                return value
         return None
 
 
 def check_parameters(subject: str, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as the constructor's annotations want them; `BadInput` for unknown, missing or mistyped ones."""
     signature = inspect.signature(cls).parameters
-    annotations = typing.get_type_hints(cls.__init__, include_extras=True)
+    annotations = typing.get_type_hints(getattr(cls, "__init__"), include_extras=True)  # noqa: B009
     for name in given:
         if name not in signature:
             raise BadInput(f"{subject} has no parameter {name!r}; {nearest(name, signature)}")

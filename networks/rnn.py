@@ -19,7 +19,7 @@ class RNN(Cell):
     hidden_blocks = (0,)
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
-        """h = tanh(z)."""
+        """The new h is tanh(z)."""
         return (z[0].tanh(),)
 
     def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
@@ -30,5 +30,5 @@ class RNN(Cell):
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By `kernels.TanhRecurrence`."""
         bias = self.bias_ih_l0 + self.bias_hh_l0
-        hidden: Tensor = TanhRecurrence.apply(inputs, state[0], self.weight_ih_l0, self.weight_hh_l0, bias)
+        hidden: Tensor = TanhRecurrence.apply(inputs, state[0], self.weight_ih_l0, self.weight_hh_l0, bias)  # type: ignore[no-untyped-call]
         return hidden, (hidden[-1],)

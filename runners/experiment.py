@@ -18,7 +18,7 @@ Spec = Annotated[str, AfterValidator(_canonical)]
 
 
 class Budget(BaseModel):
-    """What ends a run: time steps of training data seen (rounded up to whole sequences), updates, or training seconds."""
+    """What ends a run: time steps of training data (rounded up to whole sequences), updates, or training seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

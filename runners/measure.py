@@ -66,13 +66,15 @@ class _Counter(TorchDispatchMode):
     """Counts operators, their FLOPs, and the bytes of the storages that they create and that are still alive."""
 
     def __init__(self, known: list[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ops = self.flops = self.live = self.peak = 0
         self._seen = {_key(tensor) for tensor in known}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.ops += 1
-        for tensor in _tensors((args, kwargs)):  # made before the mode was entered, or by a kernel that it can't see into
+        for tensor in _tensors(
+            (args, kwargs)
+        ):  # made before the mode was entered, or by a kernel that it can't see into
             if _key(tensor) not in self._seen:
                 self._watch(tensor)
         result = func(*args, **(kwargs or {}))
@@ -102,7 +104,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def count_updates(algorithm: Algorithm, network: Network, batch: Batch, *, seed: int = 0) -> Counts:

@@ -50,7 +50,7 @@ class Estimate:
         self._start = time.monotonic()
 
     def left(self, running: list[RunProgress | None]) -> str:
-        """ "about 40 s left", or nothing while there is too little to go by."""
+        """Say "about 40 s left", or nothing while there is too little to go by."""
         done = self.ended + sum(progress.done for progress in running if progress)
         elapsed = time.monotonic() - self._start
         if done < 1 or elapsed < 2:

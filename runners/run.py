@@ -98,7 +98,13 @@ def run_suite(
 
 def default_workers(device: str) -> int:
     """The cores that this process may use; one on a GPU, which runs would share."""
-    return 1 if device == "cuda" else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        1
+        if device == "cuda"
+        else len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def plan_suite(

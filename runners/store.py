@@ -1,8 +1,8 @@
 """The results directory: one JSON record a finished run, written whole or not at all, and a manifest that orders them.
 
-    DIR/manifest.json      the suite, each task's metric and references, each group's choice and run keys
-    DIR/environment.json   machine and versions, as of the last time that a run was executed
-    DIR/runs/KEY.json      one run
+DIR/manifest.json      the suite, each task's metric and references, each group's choice and run keys
+DIR/environment.json   machine and versions, as of the last time that a run was executed
+DIR/runs/KEY.json      one run
 """
 
 import json
@@ -211,12 +211,12 @@ _LOCK = ".lock"
 def load_results(directory: str | Path) -> pd.DataFrame:
     """All runs of a results directory, one row a run, in the manifest's order.
 
-    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``, ``learning_rate``,
-    …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the task's metric, ``steps``,
-    ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step``
-    (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
-    ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve), ``steps_to_target``,
-    ``seconds_to_target``, and ``key``. A run that has not been executed has no row.
+    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``,
+    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the task's metric,
+    ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and
+    ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences,
+    ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
+    ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that has not been executed has no row.
     """
     store = Store.open(directory)
     manifest = store.manifest()

@@ -5,6 +5,7 @@ tables is one experiment. Every task × cell × algorithm of an experiment is a 
 their own choose the learning rate and clip norm on validation data, then the report runs use fresh seeds.
 """
 
+import contextlib
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -188,7 +189,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     elif given in suite_names():
         text, name = (_folder() / f"{given}.toml").read_text(encoding="utf-8"), given
     else:
-        raise BadInput(f"no suite is called {given!r}; {nearest(given, suite_names())}; or give a path to a .toml file")
+        raise BadInput(f"no suite is called {given!r}; {nearest(given, suite_names())}; or give a .toml file's path")
     return parse_suite(text, name, origin=given)
 
 
@@ -205,7 +206,8 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
         raise BadInput(f"{origin}: experiments must be written as [[experiments]] tables")
     for key in rest:
         if key not in ("title", "description"):
-            raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, ['title', 'description', 'experiments', *_FIELDS])}")
+            allowed = ["title", "description", "experiments", *_FIELDS]
+            raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, allowed)}")
     try:
         suite = Suite(
             name=name,
@@ -249,7 +251,5 @@ def _check_names(suite: Suite) -> None:
         for cell in experiment.cells:
             CELLS.get(cell)
         for task in experiment.tasks:
-            try:
+            with contextlib.suppress(Unavailable):  # its runs will be skipped, with the reason
                 make_task(task)
-            except Unavailable:
-                pass  # its runs will be skipped, with the reason

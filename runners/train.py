@@ -36,7 +36,7 @@ class Point:
         seconds: training wall seconds so far.
         loss: the mean training loss since the last point; None at the start.
         metric: the validation metric.
-        gradient_norm: the mean norm of the updates' gradients, before clipping, since the last point; None at the start.
+        gradient_norm: the mean norm of the updates' gradients since the last point, before clipping; None at first.
         cosine: of the algorithm's gradient with the exact one on the probe batch, at the parameters of this point.
         relative_error: of the algorithm's gradient, likewise.
     """
@@ -105,8 +105,8 @@ def generator(seed: int, use: str) -> torch.Generator:
 
 def make_optimizer(config: RunConfig, network: Network) -> torch.optim.Optimizer:
     """SGD or Adam, in torch's fused form."""
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[config.optimizer]
-    return kind(network.parameters(), lr=config.learning_rate, fused=True)
+    kinds: dict[str, type[torch.optim.SGD | torch.optim.Adam]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+    return kinds[config.optimizer](network.parameters(), lr=config.learning_rate, fused=True)
 
 
 class Trainer:

@@ -1,4 +1,4 @@
-"""Runs in worker processes: one torch thread and one deadline each, and every way of ending is a status with a reason."""
+"""Runs in worker processes: one torch thread and one deadline each; every way of ending is a status with a reason."""
 
 import json
 import multiprocessing
@@ -64,9 +64,10 @@ def execute_all(
             pending[pool.schedule(_execute, args=arguments, timeout=job.deadline)] = job
         while pending:
             done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = pending.pop(future)
-                on_record(_record(job, future, _read(notes, job)))
+            for future in list(pending):
+                if future in done:
+                    job = pending.pop(future)
+                    on_record(_record(job, future, _read(notes, job)))
             on_poll([(job, _read(notes, job)) for future, job in pending.items() if future.running()])
 
 

@@ -1,0 +1,204 @@
+"""The command line. Every command prints a helpful line and exits with 2 on bad input, 1 if a run failed, else 0."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="throughtime",
+    help="Compare the ways of computing a recurrent network's gradient: same network, same data, same budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Libraries are imported inside the commands, so that help and mistyped options are answered at once.
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results directory [results/runs/<suite>].")]
+Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results directory, as `run` writes it.")]
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite's name, or a TOML file.")]
+
+
+@app.command("list")
+def list_names() -> None:
+    """What there is: suites, tasks, algorithms, cells."""
+    from .describe import listing
+
+    _print(listing())
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite, task, algorithm or cell.")],
+) -> None:
+    """What one suite, task, algorithm or cell is, its parameters and its promises."""
+    from .describe import description
+
+    with _bad_input():
+        _print(description(name))
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    out: Out = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where the networks are trained.")] = "cpu",
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
+    from .progress import Bars, Lines
+    from .run import Plan, default_directory, default_workers, plan_suite, run_suite
+    from .suite import load_suite
+
+    with _bad_input():
+        loaded = load_suite(suite)
+        directory = out or default_directory(loaded)
+        filters = _filters(only or [])
+        console = Console()
+
+        def say(plan: Plan) -> None:
+            _print(_announcement(loaded.title, plan, str(directory), workers or default_workers(device), device))
+
+        if dry_run:
+            say(plan_suite(loaded, directory, device=device, only=filters))
+            return
+        if console.is_terminal:
+            with Bars(console) as bars:
+                summary = run_suite(
+                    loaded, directory, device=device, workers=workers, only=filters, reporter=bars, on_plan=say
+                )
+        else:
+            summary = run_suite(
+                loaded, directory, device=device, workers=workers, only=filters, reporter=Lines(console), on_plan=say
+            )
+        _show(directory, console)
+        tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
+        _print(f"\n{summary.executed} runs executed, {summary.cached} cached; report runs: {tally}.")
+        written = " ".join(dict.fromkeys([suite, *(["--out", str(out)] if out else [])]))
+        _print(f"next: throughtime table {directory} --format latex    (or csv, markdown)")
+        _print(f"      throughtime run {written}    (again: only what is missing)")
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def table(
+    directory: Results,
+    format: Annotated[
+        Literal["terminal", "markdown", "csv", "latex"], typer.Option(help="terminal: as `run` shows it.")
+    ] = "terminal",
+) -> None:
+    """Print a results directory's tables."""
+    from .tables import print_tables, render, summarise
+
+    with _bad_input():
+        tables = summarise(directory)
+        if format == "terminal":
+            print_tables(tables, Console())
+        else:
+            sys.stdout.write(render(tables, format))
+
+
+@app.command()
+def plot(directory: Results) -> None:
+    """Draw a results directory's figures anew."""
+    from .plots import write_figures
+
+    with _bad_input():
+        for path in write_figures(directory):
+            _print(str(path))
+
+
+@app.command()
+def doctor() -> None:
+    """Whether this machine is ready: versions, threads, load, GPU, optional packages."""
+    from .doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        _print(f"{finding.verdict:<5} {finding.subject}: {finding.text}")
+    if any(finding.verdict == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Compare the ways of computing a recurrent network's gradient: same network, same data, same budget."""
+    if version:
+        from importlib.metadata import version as installed
+
+        _print(f"throughtime {installed('throughtime')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point of the `throughtime` command."""
+    app()
+
+
+def _show(directory: Path, console: Console) -> None:
+    from .plots import write_figures
+    from .tables import print_tables, summarise, write_tables
+
+    print_tables(summarise(directory), console)
+    paths = [*write_tables(directory), *write_figures(directory)]
+    _print("\nwritten: " + "\n         ".join(str(path) for path in paths))
+
+
+def _announcement(title: str, plan: object, directory: str, workers: int, device: str) -> str:
+    from .run import Plan
+
+    assert isinstance(plan, Plan)
+    total = plan.tuning + plan.report
+    parts = [f"{plan.cached} cached"] if plan.cached else []
+    parts += [f"{plan.again} to be tried again"] if plan.again else []
+    lines = [
+        title,
+        f"{total} runs ({plan.tuning} to tune, {plan.report} to report){', ' + ', '.join(parts) if parts else ''}; "
+        f"{workers} at a time on {device}; results in {directory}",
+    ]
+    lines += [f"left out by --only: {plan.left_out} rows"] if plan.left_out else []
+    lines += [f"skipped: {task}: {reason}" for task, reason in plan.skipped.items()]
+    return "\n".join(lines)
+
+
+def _filters(only: list[str]) -> dict[str, str]:
+    from throughtime.networks import BadInput
+
+    filters = {}
+    for one in only:
+        axis, equals, wanted = one.partition("=")
+        if not (equals and wanted):
+            raise BadInput(f"--only {one!r} can't be read; write AXIS=NAME, such as --only algorithm=rtrl")
+        filters[axis.strip()] = wanted.strip()
+    return filters
+
+
+@contextmanager
+def _bad_input() -> Iterator[None]:
+    """Turn a mistake into one message and exit code 2, and Ctrl-C into a word on how to go on."""
+    from throughtime.networks import BadInput
+
+    try:
+        yield
+    except BadInput as error:
+        typer.echo(f"throughtime: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("\nthroughtime: interrupted; finished runs are kept, and the same command goes on.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _print(text: str) -> None:
+    typer.echo(text)

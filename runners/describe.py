@@ -1,0 +1,106 @@
+"""Words about suites, tasks, algorithms and cells, drawn from their code."""
+
+import inspect
+import math
+from typing import Any
+
+from throughtime.algorithms import ALGORITHMS, Algorithm
+from throughtime.networks import CELLS, BadInput, Registry, Unavailable
+from throughtime.networks.registry import nearest
+from throughtime.tasks import TASKS, Task
+
+from .suite import load_suite, suite_names
+
+REGISTRIES: dict[str, Registry[Any]] = {"algorithms": ALGORITHMS, "tasks": TASKS, "cells": CELLS}
+
+
+def listing() -> str:
+    """All names with a line each."""
+    lines = ["suites:"]
+    lines += [f"  {name:<14} {load_suite(name).title}" for name in suite_names()]
+    for title, registry in REGISTRIES.items():
+        lines += ["", f"{title}:"]
+        lines += [
+            f"  {_call(registry.get(name), name):<44} {_first_line(registry.get(name))}" for name in registry.names()
+        ]
+    return "\n".join([*lines, "", "more of any of them: throughtime describe NAME"])
+
+
+def description(name: str) -> str:
+    """What is called `name`; `BadInput` with the nearest name if nothing is."""
+    if name in suite_names() or name.endswith(".toml"):
+        return _suite(name)
+    for title, registry in REGISTRIES.items():
+        if name in registry.names():
+            return _part(title.removesuffix("s"), name, registry.get(name))
+    every = [*suite_names(), *(one for registry in REGISTRIES.values() for one in registry.names())]
+    raise BadInput(f"nothing is called {name!r}; {nearest(name, every)}")
+
+
+def _suite(name: str) -> str:
+    suite = load_suite(name)
+    lines = [f"suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
+    for experiment in suite.experiments:
+        tuning = len(experiment.grid) * experiment.tuning_seeds if len(experiment.grid) > 1 else 0
+        rows = len(list(experiment.groups()))
+        lines += [
+            "",
+            f"tasks:          {', '.join(experiment.tasks)}",
+            f"cells:          {', '.join(experiment.cells)}, {experiment.hidden_size} units",
+            f"algorithms:     {', '.join(experiment.algorithms)}",
+            f"budget:         {experiment.budget}, batches of {experiment.batch_size}",
+            f"learning rates: {', '.join(f'{rate:g}' for rate in experiment.learning_rates)} ({experiment.optimizer})",
+            f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
+        ]
+    return "\n".join([*lines, "", f"run it: throughtime run {name}"])
+
+
+def _part(kind: str, name: str, cls: type) -> str:
+    module = inspect.getdoc(inspect.getmodule(cls)) or ""
+    lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(cls, name)}"]
+    if issubclass(cls, Task):
+        lines += _task(cls)
+    if issubclass(cls, Algorithm):
+        lines += _algorithm(cls)
+    return "\n".join(lines)
+
+
+def _task(cls: type[Task]) -> list[str]:
+    lines = [f"metric:  {cls.metric.name}, {cls.metric.better} is better"]
+    try:
+        task = cls()
+        references = task.references()
+    except (TypeError, Unavailable) as error:
+        return [*lines, f"references: not shown ({error})"]
+    width = max(len(reference.name) for reference in references)
+    return [
+        *lines,
+        f"sizes:   {task.input_size} inputs, {task.output_size} outputs",
+        "references, with the default parameters:",
+        *(f"  {r.value:<10.5g} {r.kind:<9} {r.name:<{width}}  {r.source}" for r in references),
+    ]
+
+
+def _algorithm(cls: type[Algorithm]) -> list[str]:
+    """The promises, where they don't depend on the parameters."""
+    lines = []
+    for promise in ("exact_up_to", "unbiased", "online"):
+        value = getattr(cls, promise, None)
+        shown = "depends on the parameters" if value is None else "any length" if value == math.inf else value
+        lines.append(f"{promise + ':':<13}{shown}")
+    return lines
+
+
+def _call(cls: type, name: str) -> str:
+    """The name with its parameters and their defaults, ``truncated(k1, k2)``."""
+    if not issubclass(cls, Task | Algorithm):
+        return name
+    parameters = []
+    for parameter in inspect.signature(cls).parameters.values():
+        default = "" if parameter.default is inspect.Parameter.empty else f"={parameter.default!r}"
+        parameters.append(f"{parameter.name}{default}")
+    return f"{name}({', '.join(parameters)})" if parameters else name
+
+
+def _first_line(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").split("\n", 1)[0]
