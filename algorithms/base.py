@@ -68,8 +68,13 @@ def detach(state: State) -> State:
 def backward(network: Network, loss: Tensor) -> None:
     """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p."""
     parameters = list(network.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
-        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+    for parameter in parameters:
+        parameter.grad = None
+    # Not torch.autograd.grad: it may return one tensor for two parameters, which clipping in place would scale twice.
+    torch.autograd.backward(loss, inputs=parameters)
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def no_update(network: Network, carry: Any) -> Update:

@@ -17,7 +17,7 @@ from .base import Algorithm, Update, backward, detach, no_update
 
 
 class Full(Algorithm):
-    """The exact gradient, once a sequence."""
+    """The exact gradient of a whole sequence, once."""
 
     exact_up_to = math.inf
     unbiased = True

@@ -19,7 +19,7 @@ from .truncated import Past, Truncated
 
 
 class Online(Truncated):
-    """TBPTT(1, depth).
+    """After every step, back through the last `depth`: TBPTT(1, depth).
 
     Args:
         depth: steps that each update walks back, 1 or more. None: to the batch's first step, as full BPTT does; then a

@@ -17,7 +17,7 @@ from .stepwise import StepGradients
 
 
 class ReadoutOnly(Algorithm):
-    """The readout's exact gradient; zero for every recurrent parameter.
+    """Control: the exact gradient for the readout, zero for the recurrent weights.
 
     Args:
         update_every: steps from one update to the next; None: one update at the sequence's end.

@@ -22,7 +22,7 @@ from .stepwise import StepGradients
 
 
 class RTRL(Algorithm):
-    """Exact forward-mode gradients.
+    """The exact gradient at every step, forward in time.
 
     Args:
         update_every: steps from one update to the next; None: one update at the sequence's end.

@@ -19,7 +19,7 @@ from .base import Algorithm, Update, backward, detach, no_update
 
 
 class Stochastic(Algorithm):
-    """Randomly placed windows.
+    """Back through windows placed at random.
 
     Args:
         length: steps of a window; a shorter sequence is one window.

@@ -27,7 +27,7 @@ class Past(NamedTuple):
 
 
 class Truncated(Algorithm):
-    """TBPTT(k1, k2).
+    """Every k1 steps, back through the last k2: TBPTT(k1, k2).
 
     Args:
         k1: steps from one update to the next, 1 or more.
@@ -50,9 +50,16 @@ class Truncated(Algorithm):
     ) -> Iterator[Update]:
         """One update every k1 steps; the last one may be shorter."""
         past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
-        inputs = torch.cat([past.inputs, batch.inputs])
         states = deque(past.states)
         before = len(past.inputs)
+
+        def walk(position: int, state: State, stop: int) -> State:
+            """The state at a later position, without gradient."""
+            if position == stop:
+                return state
+            with torch.no_grad():
+                return network.unroll(_span(past.inputs, batch.inputs, position, stop), state)[1]
+
         for start in range(0, batch.length, self.k1):
             stop = min(start + self.k1, batch.length)
             first = max(before + stop - self.k2, 0)
@@ -60,27 +67,23 @@ class Truncated(Algorithm):
                 states.popleft()
             window = batch.window(start, stop)
             if window.total:
-                state = _walk(network, inputs[:first], *states[0])
-                outputs, state = network.unroll(inputs[first : before + stop], state)
+                inputs = _span(past.inputs, batch.inputs, first, before + stop)
+                outputs, state = network.unroll(inputs, walk(*states[0], first))
                 loss = window.mean_loss(outputs[start - stop :])
                 backward(network, loss)
                 update = Update(loss.detach(), batch.share(start, stop), None)
             else:
-                state = _walk(network, inputs[: before + stop], *states[-1])
+                state = walk(*states[-1], before + stop)
                 update = no_update(network, None)
             states.append((before + stop, detach(state)))
-            yield update._replace(carry=_recent(inputs[: before + stop], states))
+            oldest = states[0][0]
+            recent = tuple((position - oldest, state) for position, state in states)
+            yield update._replace(carry=Past(_span(past.inputs, batch.inputs, oldest, before + stop), recent))
 
 
-def _walk(network: Network, inputs: Tensor, position: int, state: State) -> State:
-    """The state after all the inputs, from the state at a position, without gradient."""
-    if position == len(inputs):
-        return state
-    with torch.no_grad():
-        return network.unroll(inputs[position:], state)[1]
-
-
-def _recent(inputs: Tensor, states: deque[tuple[int, State]]) -> Past:
-    """The past from the oldest state on."""
-    oldest = states[0][0]
-    return Past(inputs[oldest:], tuple((position - oldest, state) for position, state in states))
+def _span(past: Tensor, present: Tensor, start: int, stop: int) -> Tensor:
+    """The steps start … stop − 1 of the past's inputs followed by the present's, without copying the present."""
+    before = len(past)
+    if start >= before:
+        return present[start - before : stop - before]
+    return torch.cat([past[start:stop], present[: max(stop - before, 0)]])

@@ -14,7 +14,7 @@ from .base import Cell, State
 
 
 class GRU(Cell):
-    """GRU cell: one state part h, four gates r, u, a, b over torch's three blocks r, u, n."""
+    """Gated recurrent unit: one state part h, four gates r, u, a, b over torch's three blocks r, u, n."""
 
     state_parts = 1
     input_blocks = (0, 1, 2, None)

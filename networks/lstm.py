@@ -12,7 +12,7 @@ from .base import Cell, State
 
 
 class LSTM(Cell):
-    """LSTM cell: two state parts (h, c), four gates in torch's order i, f, g, o."""
+    """Long short-term memory: two state parts (h, c), four gates i, f, g, o."""
 
     state_parts = 2
     input_blocks = (0, 1, 2, 3)

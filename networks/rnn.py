@@ -12,7 +12,7 @@ from .kernels import TanhRecurrence
 
 
 class RNN(Cell):
-    """Elman cell: one state part h, one gate."""
+    """Elman's tanh cell: one state part h, one gate."""
 
     state_parts = 1
     input_blocks = (0,)

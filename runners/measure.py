@@ -78,9 +78,7 @@ class _Counter(TorchDispatchMode):
             if _key(tensor) not in self._seen:
                 self._watch(tensor)
         result = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        self.flops += _flops(func, args, kwargs or {}, result)
         for tensor in _tensors(result):
             if _key(tensor) not in self._seen:
                 self._watch(tensor)
@@ -97,6 +95,17 @@ class _Counter(TorchDispatchMode):
     def _forget(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self.live -= size
+
+
+def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> int:
+    """Of one operator: torch's formula, also for the in-place form of a product, and oneDNN's fused LSTM layer."""
+    name = func.overloadpacket.__name__
+    if name in ("mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"):
+        inputs, weight_ih, weight_hh = args[:3]
+        products = inputs.shape[0] * inputs.shape[1] * (weight_ih.numel() + weight_hh.numel())
+        return 2 * products * (2 if name.endswith("backward") else 1)
+    formula = flop_registry.get(getattr(torch.ops.aten, name.rstrip("_"), None))
+    return int(formula(*args, **kwargs, out_val=result)) if formula is not None else 0
 
 
 def _tensors(tree: Any) -> list[Tensor]:

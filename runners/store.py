@@ -119,8 +119,8 @@ class Store:
         directory = self.directory
         if directory.exists() and not directory.is_dir():
             raise BadInput(f"{str(directory)!r} is a file; give a directory to write results into")
-        if directory.is_dir() and not self.has_manifest():
-            other = [entry.name for entry in directory.iterdir() if entry.name != _LOCK]
+        if directory.is_dir() and not self.has_manifest() and not (directory / _LOCK).exists():
+            other = sorted(entry.name for entry in directory.iterdir())
             if other:
                 raise BadInput(
                     f"{str(directory)!r} is not empty and holds no throughtime results (there is {other[0]!r}); "
@@ -139,6 +139,8 @@ class Store:
             (self.directory / "runs").mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.directory / _LOCK, timeout=0)
             with lock:
+                for leftover in self.directory.glob("**/.*.json.*"):  # of a run killed while it wrote
+                    leftover.unlink()
                 yield
         except filelock.Timeout:
             raise BadInput(f"another `throughtime run` is writing to {str(self.directory)!r}; wait for it") from None
@@ -212,11 +214,11 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     """All runs of a results directory, one row a run, in the manifest's order.
 
     Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``,
-    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the task's metric,
-    ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and
-    ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences,
-    ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
-    ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that has not been executed has no row.
+    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the
+    task's metric, ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training,
+    ``wall_per_step`` and ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch
+    of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means
+    over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run not executed yet has no row.
     """
     store = Store.open(directory)
     manifest = store.manifest()

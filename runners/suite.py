@@ -208,13 +208,14 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
         if key not in ("title", "description"):
             allowed = ["title", "description", "experiments", *_FIELDS]
             raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, allowed)}")
+    experiments = []
+    for number, one in enumerate(listed, start=1):
+        try:
+            experiments.append(Experiment.model_validate({**defaults, **one}))
+        except ValidationError as error:
+            raise BadInput(_explain(error, f"{origin}, experiment {number}" if len(listed) > 1 else origin)) from None
     try:
-        suite = Suite(
-            name=name,
-            title=rest.get("title", name),
-            description=rest.get("description", ""),
-            experiments=tuple(Experiment.model_validate({**defaults, **one}) for one in listed),
-        )
+        suite = Suite.model_validate({"name": name, "title": name, **rest, "experiments": experiments})
     except ValidationError as error:
         raise BadInput(_explain(error, origin)) from None
     _check_names(suite)

@@ -149,16 +149,11 @@ class Trainer:
             self._evaluate(on_point)
             self._train(on_point)
             outcome.test = self._score(self._place(self.task.test())) if self.config.purpose == "report" else None
+            outcome.validation = outcome.curve[-1].metric
         except Diverged as reason:
             outcome.status, outcome.reason = "diverged", str(reason)
-        outcome.validation = outcome.curve[-1].metric if outcome.status == "done" else None
-        outcome.wall_seconds, outcome.cpu_seconds = self.clock.wall, self.clock.cpu
-        whole = self.whole
-        outcome.updates = whole.updates
-        if whole.updates:
-            outcome.gradient_norm = whole.norm / whole.finite if whole.finite else None
-            outcome.clipped_share = whole.clipped / whole.updates
-            outcome.nonfinite_share = 1 - whole.finite / whole.updates
+        finally:
+            self._add_up()
         return outcome
 
     def _train(self, on_point: Callable[[Point, float], None]) -> None:
@@ -200,6 +195,15 @@ class Trainer:
             if self.whole.updates >= most_updates:
                 break
         return carry
+
+    def _add_up(self) -> None:
+        outcome, whole = self.outcome, self.whole
+        outcome.wall_seconds, outcome.cpu_seconds = self.clock.wall, self.clock.cpu
+        outcome.updates = whole.updates
+        if whole.updates:
+            outcome.gradient_norm = whole.norm / whole.finite if whole.finite else None
+            outcome.clipped_share = whole.clipped / whole.updates
+            outcome.nonfinite_share = 1 - whole.finite / whole.updates
 
     def _used(self) -> float:
         """The share of the budget that is used up."""

@@ -2,8 +2,10 @@
 
 import json
 import multiprocessing
+import os
 import signal
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
@@ -94,6 +96,15 @@ def _start_worker() -> None:
     from . import train  # noqa: F401
 
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can't stop its workers, and their results would go nowhere."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _execute(key: str, config: dict[str, Any], deadline: float, notes: str) -> dict[str, Any]:

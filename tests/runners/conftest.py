@@ -1,0 +1,106 @@
+"""Suites small enough to run in seconds, and the command line as a user meets it: in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from throughtime.runners.experiment import RunConfig
+
+BROKEN = Path(__file__).parent / "broken"
+
+TINY = """
+algorithms = ["full", "readout_only"]
+hidden_size = 4
+batch_size = 4
+learning_rates = [0.01]
+budget = { steps = 64 }
+evaluations = 2
+seeds = 2
+deadline = 60
+
+[[experiments]]
+tasks = ["two_lag(length=16)"]
+"""
+
+
+def command() -> list[str]:
+    """The command line, in this interpreter."""
+    return [sys.executable, "-c", "from throughtime.runners.cli import main; main()"]
+
+
+def environment(*, broken: bool = False) -> dict[str, str]:
+    """Copy this process's environment, with the broken algorithms and tasks on the path if they are wanted."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": str(BROKEN)} if broken else {})}
+
+
+@pytest.fixture(scope="session")
+def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line with some words, in the folder `cwd`; `broken=True` adds the broken plugins."""
+
+    def call(*words: object, cwd: Path | None = None, broken: bool = False) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command(), *map(str, words)],
+            cwd=cwd or tmp_path_factory.mktemp("empty"),
+            env=environment(broken=broken),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def throughtime_in_background() -> Callable[..., subprocess.Popen[bytes]]:
+    """Start the command line in a process group of its own, and return at once."""
+
+    def start(*words: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*command(), *map(str, words)],
+            env=environment(),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    return start
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a suite's TOML, by default the tiny one, with replacements."""
+
+    def write(text: str = TINY, replace: Mapping[str, str] | None = None) -> Path:
+        for old, new in (replace or {}).items():
+            assert old in text, f"{old!r} is not in the suite"
+            text = text.replace(old, new)
+        path = tmp_path / "suite.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    """A run of a few milliseconds."""
+    return RunConfig.model_validate(
+        {
+            "task": "two_lag(length=16)",
+            "cell": "rnn",
+            "hidden_size": 4,
+            "algorithm": "full",
+            "optimizer": "adam",
+            "learning_rate": 0.01,
+            "clip_norm": None,
+            "batch_size": 4,
+            "budget": {"steps": 64},
+            "evaluations": 2,
+            "seed": 0,
+            "purpose": "report",
+        }
+    )
