@@ -1,4 +1,4 @@
-"""The contract of a task: batches to learn from, fixed data to judge on, and the numbers that give a score its meaning."""
+"""The contract of a task: batches to learn from, fixed data to judge on, and the numbers that give scores a meaning."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator

@@ -10,5 +10,5 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy of each step, in nats: outputs (T, B, o) as logits, targets (T, B) as classes, result (T, B)."""
+    """The cross-entropy of each step, in nats: logits (T, B, o), targets (T, B) as classes, result (T, B)."""
     return functional.cross_entropy(outputs.movedim(-1, 1), targets, reduction="none")

@@ -19,7 +19,7 @@ def entropy(p: float) -> float:
 
 
 class TwoLag(Task):
-    """Two lags in a coin's past.
+    """Predict a symbol from a coin's value a and b steps ago.
 
     Args:
         a: the lag that adds 1/2 to the odds.

@@ -1,0 +1,135 @@
+"""The synthetic tasks against their definitions, and their references against simulation."""
+
+import math
+
+import pytest
+import torch
+
+from throughtime.networks import BadInput
+from throughtime.tasks import make_task
+from throughtime.tasks.copy import BLANK, GO
+
+
+def draw(task, size, seed=0):
+    return task.sample(size, generator=torch.Generator().manual_seed(seed))
+
+
+def value(task, name):
+    return next(reference.value for reference in task.references() if reference.name == name)
+
+
+class TestAdding:
+    @pytest.mark.parametrize("length", [2, 3, 50])
+    def test_target_is_the_sum_of_the_two_marked_values(self, length):
+        batch = draw(make_task("adding", length=length), 20)
+        for b in range(20):
+            marked = [float(x) for x, marker in batch.inputs[:, b] if marker == 1]
+            assert len(marked) == 2
+            assert float(batch.targets[-1, b, 0]) == pytest.approx(sum(marked), abs=1e-6)
+
+    @pytest.mark.parametrize("length", [2, 3, 50])
+    def test_one_marker_in_each_half(self, length):
+        markers = draw(make_task("adding", length=length), 200).inputs[:, :, 1]
+        assert markers[: length // 2].sum(dim=0).tolist() == [1] * 200
+        assert markers[length // 2 :].sum(dim=0).tolist() == [1] * 200
+
+    def test_markers_reach_every_step(self):
+        markers = draw(make_task("adding", length=7), 500).inputs[:, :, 1]
+        assert bool((markers.sum(dim=1) > 0).all())
+
+    def test_only_the_last_step_counts(self):
+        assert draw(make_task("adding", length=4), 3).counts == [0, 0, 0, 3]
+
+    def test_floor_is_the_loss_of_the_constant_1(self):
+        task = make_task("adding", length=10)
+        batch = draw(task, 200_000)
+        assert value(task, "constant 1") == pytest.approx(0.16667, abs=5e-6)
+        assert task.score(torch.ones(10, batch.size, 1), batch) == pytest.approx(1 / 6, abs=2e-3)
+
+    def test_too_short(self):
+        with pytest.raises(BadInput, match="length must be at least 2, one step for each half; got 1"):
+            make_task("adding", length=1)
+
+
+class TestCopy:
+    def test_recall_is_what_was_shown(self):
+        batch = draw(make_task("copy", length=5, symbols=3), 10)
+        assert batch.length == 5 + 2 * 3
+        shown = batch.inputs.argmax(dim=-1)
+        assert torch.equal(shown[:3], batch.targets[-3:])
+        assert bool((batch.inputs.sum(dim=-1) == 1).all())
+
+    def test_between_there_is_blank_and_one_cue(self):
+        batch = draw(make_task("copy", length=5, symbols=3), 10)
+        shown = batch.inputs.argmax(dim=-1)
+        assert shown[3:, 0].tolist() == [BLANK] * 4 + [GO] + [BLANK] * 3
+        assert bool((batch.targets[:-3] == BLANK).all())
+
+    def test_every_kind_is_drawn(self):
+        assert set(draw(make_task("copy"), 100).targets[-10:].flatten().tolist()) == set(range(8))
+
+    @pytest.mark.parametrize(("length", "expected"), [(100, 0.1733), (500, 0.03999)])
+    def test_memoryless_floor(self, length, expected):
+        task = make_task("copy", length=length)
+        assert value(task, "memoryless") == pytest.approx(expected, rel=5e-4)
+
+    def test_floor_is_the_loss_of_a_predictor_that_knows_only_the_time(self):
+        task = make_task("copy", length=20)
+        batch = draw(task, 50)
+        logits = torch.full((batch.length, 50, 10), -50.0)
+        logits[..., BLANK] = 50
+        logits[-10:, :, :8], logits[-10:, :, BLANK] = 0, -50
+        assert task.score(logits, batch) == pytest.approx(value(task, "memoryless"), rel=1e-5)
+
+    @pytest.mark.parametrize("name", ["length", "symbols"])
+    def test_too_small(self, name):
+        with pytest.raises(BadInput, match=f"{name} must be at least 1, got 0"):
+            make_task("copy", **{name: 0})
+
+
+class TestTwoLag:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("neither lag", 0.66156), ("only lag 3", 0.51917), ("only lag 8", 0.62774), ("both lags", 0.45445)],
+    )
+    def test_references_to_the_printed_digits(self, name, expected):
+        assert round(value(make_task("two_lag"), name), 5) == expected
+
+    @pytest.mark.parametrize(("a", "b"), [(3, 8), (5, 2)])
+    @pytest.mark.parametrize("knows", [(), ("a",), ("b",), ("a", "b")])
+    def test_references_by_simulation(self, a, b, knows):
+        """A predictor that knows some of the lags, its odds counted from other data."""
+        task = make_task("two_lag", a=a, b=b, length=12)
+        lags = [{"a": a, "b": b}[name] for name in knows]
+        name = {(): "neither lag", ("a",): f"only lag {a}", ("b",): f"only lag {b}", ("a", "b"): "both lags"}[knows]
+
+        def contexts(batch):
+            coin = batch.inputs[..., 0]
+            known = [coin[8 - lag : 12 - lag] if max(a, b) == 8 else coin[5 - lag : 12 - lag] for lag in lags]
+            start = max(a, b)
+            return sum((2**i * part for i, part in enumerate(known)), torch.zeros_like(coin[start:])).long()
+
+        train, test = draw(task, 60_000, seed=1), draw(task, 60_000, seed=2)
+        start = max(a, b)
+        odds = torch.stack(
+            [train.targets[start:][contexts(train) == context].double().mean() for context in range(2 ** len(lags))]
+        ).clamp(1e-12, 1 - 1e-12)
+        p = odds[contexts(test)]
+        y = test.targets[start:]
+        loss = -torch.where(y == 1, p.log(), (1 - p).log()).mean()
+        assert float(loss) == pytest.approx(value(task, name), abs=4e-3)
+
+    def test_steps_before_the_longer_lag_do_not_count(self):
+        assert draw(make_task("two_lag", length=11), 4).counts == [0] * 8 + [4] * 3
+
+    def test_too_short(self):
+        with pytest.raises(BadInput, match="length must exceed the longer lag, 8; got 8"):
+            make_task("two_lag", length=8)
+
+    @pytest.mark.parametrize(("a", "b"), [(3, 3), (-1, 4)])
+    def test_impossible_lags(self, a, b):
+        with pytest.raises(BadInput, match="two different numbers, 0 or more"):
+            make_task("two_lag", a=a, b=b)
+
+    def test_chance_is_worse_than_the_floor(self):
+        assert value(make_task("two_lag"), "neither lag") < math.log(2)
