@@ -61,8 +61,8 @@ class Algorithm(ABC):
 
 
 def detach(state: State) -> State:
-    """The state without its graph."""
-    return tuple(part.detach() for part in state)
+    """The state without its graph, and without the memory of the window whose end it was a view of."""
+    return tuple(part.detach().clone() for part in state)
 
 
 def backward(network: Network, loss: Tensor) -> None:

@@ -12,8 +12,7 @@ import torch
 from throughtime.networks import Network
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update
-from .stepwise import StepGradients
+from .base import Algorithm, Update, backward, detach, no_update
 
 
 class ReadoutOnly(Algorithm):
@@ -25,25 +24,26 @@ class ReadoutOnly(Algorithm):
 
     exact_up_to = 0
     unbiased = False
-    online = True
 
     def __init__(self, update_every: int | None = 1) -> None:
         if update_every is not None and update_every < 1:
             raise ValueError(f"update_every must be at least 1, or None for the sequence's end; got {update_every}")
         self.update_every = update_every
+        self.online = update_every is not None
 
     def updates(
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update every `update_every` steps, of the mean loss over the targets since the last."""
-        state = carry or network.initial_state(batch.size)
+        state = carry
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
-            stop = min(start + every, batch.length)
-            steps = StepGradients(network)
-            for t in range(start, stop):
-                with torch.no_grad():
-                    state = network.step(batch.inputs[t], state)
-                if batch.counts[t]:
-                    steps.add_readout(batch, t, state[0])
-            yield steps.update(batch, start, stop, carry=state)
+            window = batch.window(start, start + every)
+            with torch.no_grad():
+                hidden, state = network.hidden(window.inputs, state)
+            if window.total:
+                loss = window.mean_loss(network.readout(hidden))
+                backward(network, loss)
+                yield Update(loss.detach(), batch.share(start, start + every), detach(state))
+            else:
+                yield no_update(network, detach(state))

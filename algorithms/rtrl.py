@@ -45,10 +45,10 @@ class RTRL(Algorithm):
             state, influence = network.initial_state(batch.size), Influence(network.cell, batch.size)
         else:
             state, influence = carry[0], carry[1].copy()
+        steps = StepGradients(network)
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)
-            steps = StepGradients(network)
             for t in range(start, stop):
                 local = network.linearize(batch.inputs[t], state)
                 influence.advance(batch.inputs[t], state[0], local)

@@ -12,11 +12,13 @@ from .base import Update, no_update
 
 
 class StepGradients:
-    """The gradients of a few time steps' losses, added up into one update."""
+    """The gradients of the time steps' losses since the last update, added up."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.loss = next(network.parameters()).new_zeros(())
+        self.parameters = dict(network.named_parameters())
+        self.readout = {name: p for name, p in self.parameters.items() if name.startswith("readout.")}
+        self.loss: Tensor | float = 0.0
         self.gradients: dict[str, Tensor] = {}
 
     def add(self, gradients: dict[str, Tensor]) -> None:
@@ -35,21 +37,26 @@ class StepGradients:
         Returns:
             The summed loss's gradient by h_t, (B, n).
         """
-        readout = dict(self.network.readout.named_parameters(prefix="readout"))
         with torch.enable_grad():
             hidden = hidden.detach().requires_grad_()
             loss = batch.window(t, t + 1).losses(self.network.readout(hidden)[None]).sum()
-            by_hidden, *by_readout = torch.autograd.grad(loss, [hidden, *readout.values()])
+            by_hidden, *by_readout = torch.autograd.grad(loss, [hidden, *self.readout.values()])
         self.loss = self.loss + loss.detach()
-        self.add(dict(zip(readout, by_readout, strict=True)))
+        self.add(dict(zip(self.readout, by_readout, strict=True)))
         return by_hidden
 
     def update(self, batch: Batch, start: int, stop: int, carry: Any) -> Update:
-        """Fill ``p.grad`` with the mean over the targets of steps start … stop − 1; zeros where nothing was added."""
+        """Fill ``p.grad`` with the mean over the targets of steps start … stop − 1, zeros where nothing was added.
+
+        What was added up is used up: the next update starts from nothing.
+        """
+        loss, gradients = self.loss, self.gradients
+        self.loss, self.gradients = 0.0, {}
         targets = sum(batch.counts[start:stop])
         if not targets:
             return no_update(self.network, carry)
-        for name, parameter in self.network.named_parameters():
-            gradient = self.gradients.get(name)
+        assert isinstance(loss, Tensor), "steps with targets, but none was added"
+        for name, parameter in self.parameters.items():
+            gradient = gradients.get(name)
             parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient / targets
-        return Update(self.loss / targets, batch.share(start, stop), carry)
+        return Update(loss / targets, batch.share(start, stop), carry)

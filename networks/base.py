@@ -145,8 +145,8 @@ class Cell(nn.Module, ABC):
         """One step and its structured local Jacobians: input (B, m), state S tensors (B, n); nothing keeps a graph."""
         new_state, by_state, by_gate = self.derivatives(state, self.preactivations(input, state[0]))
         blocks = self.weight_hh_l0.unflatten(0, (-1, self.hidden_size))
-        seen = [gate for gate, block in enumerate(self.hidden_blocks) if block is not None]
-        recurrent = blocks[[block for block in self.hidden_blocks if block is not None]]
-        transition = torch.einsum("pgbi,gij->bpij", by_gate[:, seen], recurrent)
-        transition.diagonal(dim1=2, dim2=3).add_(by_state[:, 0].transpose(0, 1))
-        return Linearization(new_state, by_state, by_gate, transition.flatten(1, 2))
+        transition = torch.diag_embed(by_state[:, 0])
+        for gate, block in enumerate(self.hidden_blocks):
+            if block is not None:
+                transition.addcmul_(by_gate[:, gate, :, :, None], blocks[block])
+        return Linearization(new_state, by_state, by_gate, transition.transpose(0, 1).flatten(1, 2))

@@ -33,8 +33,12 @@ class Network(nn.Module):
 
     def unroll(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """A whole window, differentiable: inputs (T, B, m) to outputs (T, B, o) and the state after it."""
-        hidden, state = self.cell.unroll(inputs, state or self.initial_state(inputs.shape[1]))
+        hidden, state = self.hidden(inputs, state)
         return self.readout(hidden), state
+
+    def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As `unroll`, but the hidden states (T, B, n) in place of the outputs."""
+        return self.cell.unroll(inputs, state or self.initial_state(inputs.shape[1]))
 
     def step(self, input: Tensor, state: State) -> State:
         """One step, differentiable by autograd: input (B, m), the new state returned; `readout` gives its output."""

@@ -63,9 +63,11 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     for keyword in node.keywords:
         if keyword.arg is None:
             raise BadInput(f"{spec!r} can't be read; {form}")
+        if keyword.arg in parameters:
+            raise BadInput(f"{spec!r} gives {keyword.arg!r} twice")
         try:
             parameters[keyword.arg] = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError):
             given = ast.unparse(keyword.value)
             raise BadInput(
                 f"{spec!r}: {keyword.arg}={given} is not a number, True, False, None or a quoted text"

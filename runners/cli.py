@@ -100,14 +100,14 @@ def table(
     ] = "terminal",
 ) -> None:
     """Print a results directory's tables."""
-    from .tables import print_tables, render, summarise
+    from .tables import FORMATS, print_tables, summarise
 
     with _bad_input():
         tables = summarise(directory)
         if format == "terminal":
             print_tables(tables, Console())
         else:
-            sys.stdout.write(render(tables, format))
+            sys.stdout.write(FORMATS[format](tables))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
 from throughtime.networks import Network, make_network
@@ -24,6 +25,9 @@ DIVERGED_FACTOR = 100.0
 
 PROBE_SIZE = 16
 """Sequences in the batch on which the gradient is compared with the exact one."""
+
+EVALUATED_AT_ONCE = 1000
+"""Sequences that the network is evaluated on side by side."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,9 @@ class Trainer:
         try:
             self._evaluate(on_point)
             self._train(on_point)
-            outcome.test = self._score(self._place(self.task.test())) if self.config.purpose == "report" else None
+            if self.config.purpose == "report":
+                test = self._place(self.task.test())
+                outcome.test = self.task.score(self._outputs(test), test)
             outcome.validation = outcome.curve[-1].metric
         except Diverged as reason:
             outcome.status, outcome.reason = "diverged", str(reason)
@@ -217,9 +223,8 @@ class Trainer:
 
     def _evaluate(self, on_point: Callable[[Point, float], None]) -> None:
         recent = self.recent
-        with torch.no_grad():
-            outputs = self.network.unroll(self.validation.inputs)[0]
-            loss = float(self.validation.mean_loss(outputs))
+        outputs = self._outputs(self.validation)
+        loss = float(self.validation.mean_loss(outputs))
         quality = self._gradient_quality()
         point = Point(
             steps=self.outcome.steps,
@@ -246,9 +251,11 @@ class Trainer:
         estimate = estimate_gradient(self.algorithm, self.network, self.probe, generator=draws)
         return gradient_quality(estimate, estimate_gradient(self.exact, self.network, self.probe))
 
-    def _score(self, batch: Batch) -> float:
-        with torch.no_grad():
-            return self.task.score(self.network.unroll(batch.inputs)[0], batch)
+    @torch.no_grad()
+    def _outputs(self, batch: Batch) -> Tensor:
+        """The network's outputs (T, B, o), a slice of the sequences at a time to bound the memory."""
+        slices = batch.inputs.split(EVALUATED_AT_ONCE, dim=1)
+        return torch.cat([self.network.unroll(inputs)[0] for inputs in slices], dim=1)
 
     def _place(self, batch: Batch) -> Batch:
         return batch.to(device=self.device, dtype=self.dtype)

@@ -42,12 +42,12 @@ class Adding(Task):
         return Batch(torch.stack([values, marked.float()], dim=-1), targets, squared_error, mask)
 
     def validation(self) -> Batch:
-        """500 sequences."""
-        return self.sample(500, generator=torch.Generator().manual_seed(1_000_001))
+        """2,000 sequences."""
+        return self.sample(2000, generator=torch.Generator().manual_seed(1_000_001))
 
     def test(self) -> Batch:
-        """1,000 sequences."""
-        return self.sample(1000, generator=torch.Generator().manual_seed(1_000_002))
+        """10,000 sequences."""
+        return self.sample(10_000, generator=torch.Generator().manual_seed(1_000_002))
 
     def score(self, outputs: Tensor, batch: Batch) -> float:
         """The mean squared error at the last step."""

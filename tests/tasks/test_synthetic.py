@@ -90,7 +90,7 @@ class TestCopy:
 class TestTwoLag:
     @pytest.mark.parametrize(
         ("name", "expected"),
-        [("neither lag", 0.66156), ("only lag 3", 0.51917), ("only lag 8", 0.62774), ("both lags", 0.45445)],
+        [("neither lag", 0.66156), ("lag 3 alone", 0.51917), ("lag 8 alone", 0.62774), ("both lags", 0.45445)],
     )
     def test_references_to_the_printed_digits(self, name, expected):
         assert round(value(make_task("two_lag"), name), 5) == expected
@@ -101,7 +101,7 @@ class TestTwoLag:
         """A predictor that knows some of the lags, its odds counted from other data."""
         task = make_task("two_lag", a=a, b=b, length=12)
         lags = [{"a": a, "b": b}[name] for name in knows]
-        name = {(): "neither lag", ("a",): f"only lag {a}", ("b",): f"only lag {b}", ("a", "b"): "both lags"}[knows]
+        name = {(): "neither lag", ("a",): f"lag {a} alone", ("b",): f"lag {b} alone", ("a", "b"): "both lags"}[knows]
 
         def contexts(batch):
             coin = batch.inputs[..., 0]

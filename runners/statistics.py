@@ -1,0 +1,81 @@
+"""Statistics over seeds: pure functions that know nothing of files or screens.
+
+A seed is the unit of replication. Intervals are bootstrap percentile intervals of the mean (Efron 1979) by scipy with a
+fixed random state, so a table repeats byte by byte; differences are paired by seed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n seeds and the interval that it lies in at the 95 % level; n = 1: low = mean = high."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def better_than(self, value: float, better: str) -> bool:
+        """Whether the whole interval is on the better side of a value; `better` is "lower" or "higher"."""
+        return self.high < value if better == "lower" else self.low > value
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference, paired by seed.
+
+    Attributes:
+        interval: of the mean difference.
+        p: of a paired t-test that there is none; nan with fewer than two pairs.
+        supported: the test rejects "no difference" at 5 %.
+    """
+
+    interval: Interval
+    p: float
+    supported: bool
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The mean and its bootstrap percentile interval.
+
+    >>> interval([2.0, 2.0, 2.0])
+    Interval(mean=2.0, low=2.0, high=2.0, n=3)
+    """
+    sample = np.asarray(values, dtype=float)
+    if not len(sample):
+        raise ValueError("an interval needs at least one value")
+    mean = float(sample.mean())
+    if len(sample) == 1 or np.ptp(sample) == 0:
+        return Interval(mean, mean, mean, len(sample))
+    found = stats.bootstrap(
+        (sample,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="percentile", rng=0
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high), len(sample))
+
+
+def paired_difference(one: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:
+    """The difference one − other over the seeds that both have; None where they share none."""
+    seeds = sorted(one.keys() & other.keys())
+    if not seeds:
+        return None
+    differences = np.asarray([one[seed] - other[seed] for seed in seeds])
+    p = _paired_p(differences)
+    return Difference(interval(differences.tolist()), p, p < 1 - LEVEL)
+
+
+def _paired_p(differences: np.ndarray) -> float:
+    """Of the paired t-test (Student 1908): exact where it is degenerate, because all differences are the same."""
+    if len(differences) < 2:
+        return math.nan
+    if np.ptp(differences) == 0:
+        return 0.0 if differences[0] else 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -1,0 +1,6 @@
+"""Makes `naive` and `problems` importable from the tests beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # --import-mode=importlib puts no folder on the path

@@ -1,0 +1,160 @@
+"""The problems that the tests share: every cell, with every kind of mask, for one sequence and for three."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from naive import Gradient, Naive
+from torch import Tensor, nn
+
+from throughtime.algorithms import Update, estimate_gradient, make_algorithm
+from throughtime.networks import Network, make_network
+from throughtime.tasks import Batch
+from throughtime.tasks.losses import cross_entropy, squared_error
+
+CELLS = ["rnn", "lstm", "gru"]
+MASKS = ["unmasked", "masked", "lengths", "gap", "last"]
+LOSSES = ["regression", "classification"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem's name; the problem follows from it.
+
+    Attributes:
+        mask: unmasked; masked: at random; lengths: unequal; gap: no target at steps 3 … 5; last: a target at the
+            last step only; empty: no target at all.
+    """
+
+    cell: str
+    mask: str = "unmasked"
+    batch: int = 3
+    loss: str = "regression"
+    T: int = 7
+    m: int = 2
+    n: int = 3
+    o: int = 2
+
+    def __str__(self) -> str:
+        return f"{self.cell}-{self.mask}-batch{self.batch}-{self.loss}"
+
+
+CASES = [Case(cell, mask, size, loss) for cell in CELLS for mask in MASKS for size in (1, 3) for loss in LOSSES]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network, a batch, and how to do the same naively."""
+
+    case: Case
+    network: Network
+    batch: Batch
+
+    def naive(self) -> Naive:
+        """A fresh naive twin."""
+        batch, parameters = self.batch, dict(self.network.named_parameters())
+        return Naive(self.case.cell, self.case.loss, parameters, batch.inputs, batch.targets, batch.mask)
+
+    def estimate(self, spec: str, seed: int = 0) -> Gradient:
+        """An algorithm's estimate of the batch's gradient."""
+        generator = torch.Generator().manual_seed(seed)
+        return estimate_gradient(make_algorithm(spec), self.network, self.batch, generator=generator)
+
+    def updates(self, spec: str, carry: Any = None, seed: int = 0) -> Iterator[Update]:
+        """An algorithm's updates."""
+        generator = torch.Generator().manual_seed(seed)
+        return make_algorithm(spec).updates(self.network, self.batch, carry, generator=generator)
+
+    def part(self, start: int, stop: int) -> "Problem":
+        """The same network on the steps start … stop − 1 alone."""
+        batch = self.batch
+        mask = None if batch.mask is None else batch.mask[start:stop].clone()
+        part = Batch(batch.inputs[start:stop].clone(), batch.targets[start:stop].clone(), batch.loss, mask)
+        return Problem(self.case, self.network, part)
+
+
+def make_mask(case: Case, generator: torch.Generator) -> Tensor | None:
+    """(T, B), or None."""
+    mask = torch.ones(case.T, case.batch, dtype=torch.bool)
+    t = torch.arange(case.T)[:, None]
+    match case.mask:
+        case "unmasked":
+            return None
+        case "masked":
+            return torch.rand(case.T, case.batch, generator=generator) < 0.6
+        case "lengths":
+            return t < case.T - 1 - 2 * torch.arange(case.batch)
+        case "gap":
+            return mask & ((t < 3) | (t > 5))
+        case "last":
+            return mask & (t == case.T - 1)
+        case "empty":
+            return ~mask
+    raise AssertionError(case.mask)
+
+
+def make_problem(case: Case, seed: int = 0, mask: Tensor | None = None) -> Problem:
+    """A fresh problem in float64; a mask that is given replaces the case's own."""
+    network = make_network(
+        case.cell, input_size=case.m, hidden_size=case.n, output_size=case.o, seed=seed, dtype=torch.float64
+    )
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(case.T, case.batch, case.m, generator=generator, dtype=torch.float64)
+    if case.loss == "regression":
+        targets = torch.randn(case.T, case.batch, case.o, generator=generator, dtype=torch.float64)
+        loss = squared_error
+    else:
+        targets = torch.randint(case.o, (case.T, case.batch), generator=generator)
+        loss = cross_entropy
+    mask = make_mask(case, generator) if mask is None else mask
+    return Problem(case, network, Batch(inputs, targets, loss, mask))
+
+
+@cache
+def shared_problem(case: Case) -> Problem:
+    """The same problem for all tests that leave it as it is."""
+    return make_problem(case)
+
+
+@cache
+def full_gradient(case: Case) -> Gradient:
+    """The naive full gradient of the shared problem."""
+    return shared_problem(case).naive().full()
+
+
+def record(updates: Iterator[Update], network: Network) -> list[tuple[float, float, Gradient]]:
+    """All updates' losses, weights and gradients."""
+    return [
+        (float(update.loss), update.weight, {name: p.grad.clone() for name, p in network.named_parameters()})
+        for update in updates
+    ]
+
+
+def train(updates: Iterator[Update], network: Network, rate: float) -> list[float]:
+    """A step of gradient descent after each update; the updates' losses."""
+    losses = []
+    for update in updates:
+        losses.append(float(update.loss))
+        if update.weight:
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter -= rate * parameter.grad
+    return losses
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors inside a carry, however deep; a module's parameters belong to the network and not to the carry."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from tensors_in(inner)
+    elif isinstance(value, (str, bytes, int, float, type(None), nn.Module)):
+        return
+    elif hasattr(value, "__iter__"):
+        for inner in value:
+            yield from tensors_in(inner)
+    else:
+        yield from tensors_in(vars(value))

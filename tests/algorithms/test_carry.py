@@ -1,0 +1,142 @@
+"""One sequence in several batches, with the carry handed on, gives what it gives in one."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from naive import relative_error
+from problems import CELLS, Case, Problem, make_problem, record, shared_problem, tensors_in, train
+
+# Each with the number of steps from one update to the next: a batch may end only there.
+ONLINE = {
+    "truncated(k1=1, k2=5)": 1,
+    "truncated(k1=2, k2=2)": 2,
+    "truncated(k1=2, k2=4)": 2,
+    "truncated(k1=2, k2=5)": 2,
+    "truncated(k1=3, k2=7)": 3,
+    "online(depth=1)": 1,
+    "online(depth=4)": 1,
+    "rtrl": 1,
+    "rtrl(update_every=2)": 2,
+    "readout_only": 1,
+    "readout_only(update_every=3)": 3,
+}
+# Where batches end, in updates; the first batch of "1" is shorter than every k2 > k1.
+BORDERS = {"halves": [3], "short-first": [1], "three": [2, 5], "one-update-each": [1, 2, 3, 4, 5, 6]}
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_online = pytest.mark.parametrize("spec", ONLINE)
+each_split = pytest.mark.parametrize("borders", BORDERS.values(), ids=BORDERS.keys())
+
+
+def split(problem: Problem, spec: str, borders: list[int]) -> list[Problem]:
+    edges = [0, *(border * ONLINE[spec] for border in borders), problem.batch.length]
+    return [problem.part(start, stop) for start, stop in pairwise(edges)]
+
+
+def long_case(cell: str, mask: str, spec: str) -> Case:
+    every = ONLINE[spec]
+    return Case(cell, mask, T=7 * every - every // 2)
+
+
+def last_carry(problem: Problem, spec: str):
+    *_, last = problem.updates(spec)
+    return last.carry
+
+
+@each_split
+@each_online
+@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
+@each_cell
+def test_split_sequence_gives_the_same_updates(cell, mask, spec, borders):
+    whole = shared_problem(long_case(cell, mask, spec))
+    expected = record(whole.updates(spec), whole.network)
+    found, carry = [], None
+    for part in split(whole, spec, borders):
+        updates, carries = part.updates(spec, carry), []
+        for loss, weight, gradient in record((carries.append(u.carry) or u for u in updates), part.network):
+            found.append((loss, weight * part.batch.total / whole.batch.total, gradient))
+        carry = carries[-1]
+    assert [loss for loss, *_ in found] == pytest.approx([loss for loss, *_ in expected], rel=1e-9)
+    assert [weight for _, weight, _ in found] == pytest.approx([weight for _, weight, _ in expected], rel=1e-9)
+    assert max(relative_error(a[2], b[2]) for a, b in zip(found, expected, strict=True)) <= 1e-9
+
+
+@each_split
+@each_online
+@each_cell
+def test_split_sequence_gives_the_same_weights_with_descent_on_the_way(cell, spec, borders):
+    case = long_case(cell, "masked", spec)
+    whole, parted, carry = make_problem(case), make_problem(case), None
+    train(whole.updates(spec), whole.network, 0.3)
+    for part in split(parted, spec, borders):
+        carries = []
+        train((carries.append(u.carry) or u for u in part.updates(spec, carry)), part.network, 0.3)
+        carry = carries[-1]
+    assert relative_error(dict(parted.network.named_parameters()), dict(whole.network.named_parameters())) <= 1e-9
+
+
+@pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=2)"])
+@each_cell
+def test_carry_serves_twice(cell, spec):
+    whole = make_problem(Case(cell, T=12))
+    carry = last_carry(whole.part(0, 6), spec)
+    before = [tensor.clone() for tensor in tensors_in(carry)]
+    once, twice = (record(whole.part(6, 12).updates(spec, carry), whole.network) for _ in range(2))
+    assert all(map(torch.equal, before, tensors_in(carry)))
+    for (loss, weight, gradient), (loss_2, weight_2, gradient_2) in zip(once, twice, strict=True):
+        assert (loss, weight) == (loss_2, weight_2)
+        assert all(torch.equal(gradient[name], gradient_2[name]) for name in gradient)
+
+
+@pytest.mark.parametrize("spec", ["full", "online", "stochastic(length=6)"])
+@each_cell
+def test_carried_state_is_a_constant(cell, spec):
+    """What forgets at the border still starts there from the right state."""
+    whole = make_problem(Case(cell, T=12))
+    naive = whole.naive()
+    naive_gradient = naive.zero_gradient()
+    for t in range(6, 12):
+        for name, value in naive.loss_gradient(t, 6).items():
+            naive_gradient[name] += value / (6 * naive.B)
+    carry = last_carry(whole.part(0, 6), spec)
+    total = dict.fromkeys(naive_gradient, 0.0)
+    part = whole.part(6, 12)
+    for _, weight, gradient in record(part.updates(spec, carry), whole.network):
+        total = {name: value + weight * gradient[name] for name, value in total.items()}
+    assert relative_error(total, naive_gradient) <= 1e-9
+
+
+@each_cell
+def test_carried_influence_reaches_across_the_border(cell):
+    """A target after the border gives credit to what happened before it."""
+    whole = shared_problem(Case(cell, "last", T=12))
+    carry = last_carry(whole.part(0, 6), "rtrl")
+    *_, (_, _, gradient) = record(whole.part(6, 12).updates("rtrl", carry), whole.network)
+    assert relative_error(gradient, whole.naive().full()) <= 1e-9
+
+
+@pytest.mark.parametrize("spec", ONLINE)
+@each_cell
+def test_carry_does_not_grow_with_the_stream(cell, spec):
+    whole = make_problem(Case(cell, T=48))
+    sizes, carry = [], None
+    for start in range(0, 48, 6):
+        carry = last_carry_from(whole.part(start, start + 6), spec, carry)
+        sizes.append(sum(tensor.numel() for tensor in tensors_in(carry)))
+    assert sizes[-1] == sizes[3]
+
+
+def last_carry_from(problem: Problem, spec: str, carry):
+    *_, last = problem.updates(spec, carry)
+    return last.carry
+
+
+@pytest.mark.parametrize("spec", ONLINE)
+@each_cell
+def test_carried_states_do_not_hold_whole_windows(cell, spec):
+    """A state that is a view keeps alive all that it is a view of; the inputs of the last steps are one."""
+    problem = make_problem(Case(cell, T=40, m=1, n=8, batch=1))
+    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors_in(last_carry(problem, spec))}
+    numbers = sum(tensor.numel() for tensor in tensors_in(last_carry(problem, spec)))
+    inputs = problem.batch.inputs.numel()
+    assert sum(held.values()) <= 8 * (numbers + inputs)

@@ -1,0 +1,322 @@
+"""What every algorithm owes its caller, whatever gradient it computes."""
+
+import inspect
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from naive import relative_error
+from problems import CELLS, Case, Problem, full_gradient, make_problem, record, shared_problem, tensors_in
+
+import throughtime.algorithms
+from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
+from throughtime.networks.registry import snake_case
+
+SPECS = [
+    "full",
+    "truncated(k1=1, k2=4)",
+    "truncated(k1=2, k2=3)",
+    "truncated(k1=3, k2=3)",
+    "online",
+    "online(depth=3)",
+    "stochastic(length=3)",
+    "stochastic(length=3, draws=4)",
+    "stochastic(length=3, burn_in=2)",
+    "rtrl",
+    "rtrl(update_every=3)",
+    "rtrl(update_every=None)",
+    "readout_only",
+    "readout_only(update_every=None)",
+]
+
+
+def buildable_without_parameters(name: str) -> bool:
+    parameters = inspect.signature(ALGORITHMS.get(name)).parameters.values()
+    return all(parameter.default is not inspect.Parameter.empty for parameter in parameters)
+
+
+# An algorithm that joins the folder joins these tests, if its name alone builds it.
+LISTED = {spec.split("(")[0] for spec in SPECS}
+SPECS += [name for name in ALGORITHMS.names() if name not in LISTED and buildable_without_parameters(name)]
+
+WHOLE = [spec for spec in SPECS if not spec.startswith("stochastic")]  # its windows are tested with their enumeration
+PROMISED = {spec: make_algorithm(spec).exact_up_to for spec in SPECS}
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_spec = pytest.mark.parametrize("spec", SPECS)
+each_mask = pytest.mark.parametrize("mask", ["unmasked", "masked", "gap", "last", "empty"])
+
+
+def clear(problem: Problem) -> None:
+    for parameter in problem.network.parameters():
+        parameter.grad = None
+
+
+@each_mask
+@each_spec
+@each_cell
+def test_every_grad_is_filled(cell, spec, mask):
+    problem = make_problem(Case(cell, mask))
+    clear(problem)
+    for _ in problem.updates(spec):
+        for name, parameter in problem.network.named_parameters():
+            assert parameter.grad is not None, name
+            assert (parameter.grad.shape, parameter.grad.dtype) == (parameter.shape, parameter.dtype), name
+            assert not parameter.grad.requires_grad, name
+        clear(problem)
+
+
+@each_spec
+@each_cell
+def test_parameter_that_the_loss_does_not_see_gets_zeros(cell, spec):
+    problem = make_problem(Case(cell, "masked"))
+    problem.network.register_parameter("spare", torch.nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    for _ in problem.updates(spec):
+        assert torch.equal(problem.network.spare.grad, torch.zeros(2, dtype=torch.float64))
+        clear(problem)
+
+
+@each_spec
+@each_cell
+def test_grad_is_set_and_not_added_to(cell, spec):
+    problem = make_problem(Case(cell, "gap"))
+    expected = record(problem.updates(spec), problem.network)
+    for parameter in problem.network.parameters():
+        parameter.grad = torch.full_like(parameter, 7.0)
+    found = record(problem.updates(spec), problem.network)
+    assert all(torch.equal(a[2][name], b[2][name]) for a, b in zip(found, expected, strict=True) for name in a[2])
+
+
+@pytest.mark.parametrize("T", [1, 7], ids=["1step", "7steps"])
+@pytest.mark.parametrize("batch", [1, 3], ids=["batch1", "batch3"])
+@each_spec
+@each_cell
+def test_no_two_grads_share_memory(cell, spec, batch, T):
+    """Clipping scales each in place: shared memory would be scaled twice."""
+    problem = make_problem(Case(cell, batch=batch, T=T))
+    for _ in problem.updates(spec):
+        pointers = [parameter.grad.untyped_storage().data_ptr() for parameter in problem.network.parameters()]
+        assert len(set(pointers)) == len(pointers)
+
+
+@each_spec
+@each_cell
+def test_caller_may_overwrite_the_grads(cell, spec):
+    problem = make_problem(Case(cell, "masked"))
+    expected = record(problem.updates(spec), problem.network)
+    found = []
+    for update in problem.updates(spec):
+        found.append((update.loss.clone(), [parameter.grad.clone() for parameter in problem.network.parameters()]))
+        for parameter in problem.network.parameters():
+            parameter.grad.fill_(torch.nan)
+    for (loss, grads), (right_loss, _, right_grads) in zip(found, expected, strict=True):
+        assert float(loss) == right_loss
+        assert all(map(torch.equal, grads, right_grads.values()))
+
+
+@pytest.mark.parametrize("mask", ["unmasked", "masked", "lengths", "gap", "last"])
+@pytest.mark.parametrize("spec", WHOLE)
+@each_cell
+def test_weights_sum_to_one(cell, spec, mask):
+    weights = [update.weight for update in shared_problem(Case(cell, mask)).updates(spec)]
+    assert sum(weights) == pytest.approx(1, rel=1e-12)
+
+
+@each_mask
+@each_spec
+@each_cell
+def test_update_without_targets_has_zero_grad(cell, spec, mask):
+    problem = shared_problem(Case(cell, mask))
+    for _, weight, gradient in record(problem.updates(spec), problem.network):
+        assert weight > 0 or not any(bool(value.any()) for value in gradient.values())
+
+
+@each_spec
+@each_cell
+def test_batch_without_targets_has_weight_zero(cell, spec):
+    assert [update.weight for update in shared_problem(Case(cell, "empty")).updates(spec) if update.weight] == []
+
+
+@each_mask
+@each_spec
+@each_cell
+def test_loss_is_a_detached_scalar(cell, spec, mask):
+    for update in shared_problem(Case(cell, mask)).updates(spec):
+        assert update.loss.shape == ()
+        assert not update.loss.requires_grad
+
+
+@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
+@pytest.mark.parametrize("spec", WHOLE)
+@each_cell
+def test_losses_average_to_the_batch_loss(cell, spec, mask):
+    problem = shared_problem(Case(cell, mask))
+    total = sum(update.weight * float(update.loss) for update in problem.updates(spec))
+    assert total == pytest.approx(problem.naive().mean_loss(0, problem.case.T), rel=1e-9)
+
+
+@each_mask
+@each_spec
+@each_cell
+def test_carry_is_detached(cell, spec, mask):
+    for update in shared_problem(Case(cell, mask)).updates(spec):
+        assert not any(tensor.requires_grad or tensor.grad_fn is not None for tensor in tensors_in(update.carry))
+
+
+@each_spec
+@each_cell
+def test_carry_of_the_last_update_is_there(cell, spec):
+    *_, last = shared_problem(Case(cell)).updates(spec)
+    assert any(True for _ in tensors_in(last.carry))
+
+
+@each_spec
+@each_cell
+def test_parameters_stay(cell, spec):
+    problem = make_problem(Case(cell, "masked"))
+    before = {name: parameter.detach().clone() for name, parameter in problem.network.named_parameters()}
+    list(problem.updates(spec))
+    assert all(torch.equal(before[name], parameter) for name, parameter in problem.network.named_parameters())
+
+
+@each_spec
+@each_cell
+def test_batch_stays(cell, spec):
+    problem = make_problem(Case(cell, "masked"))
+    batch = problem.batch
+    before = [tensor.clone() for tensor in (batch.inputs, batch.targets, batch.mask)]
+    list(problem.updates(spec))
+    assert all(map(torch.equal, before, (batch.inputs, batch.targets, batch.mask)))
+    assert not batch.inputs.requires_grad
+
+
+@each_spec
+@each_cell
+def test_same_seed_gives_the_same(cell, spec):
+    problem = shared_problem(Case(cell, "masked"))
+    once, twice = problem.estimate(spec, seed=5), problem.estimate(spec, seed=5)
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+@each_spec
+@each_cell
+def test_global_random_state_stays(cell, spec):
+    problem, before = shared_problem(Case(cell, "masked")), torch.get_rng_state()
+    problem.estimate(spec)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@each_spec
+@each_cell
+def test_autograd_is_on_at_every_yield(cell, spec):
+    assert all(torch.is_grad_enabled() for _ in shared_problem(Case(cell, "gap")).updates(spec))
+
+
+@each_spec
+@each_cell
+def test_float32_stays_float32(cell, spec):
+    problem = make_problem(Case(cell, "masked"))
+    network, batch = problem.network.float(), problem.batch.to(dtype=torch.float32)
+    for update in make_algorithm(spec).updates(network, batch, generator=torch.Generator().manual_seed(0)):
+        assert {tensor.dtype for tensor in tensors_in(update.carry)} <= {torch.float32}
+        assert {update.loss.dtype, *(parameter.grad.dtype for parameter in network.parameters())} == {torch.float32}
+
+
+@each_spec
+@each_cell
+def test_estimate_gradient_restores_the_grads(cell, spec):
+    problem = make_problem(Case(cell))
+    kept = [torch.full_like(parameter, 3.0) for parameter in problem.network.parameters()]
+    kept[0] = None
+    for parameter, grad in zip(problem.network.parameters(), kept, strict=True):
+        parameter.grad = grad
+    problem.estimate(spec)
+    assert all(parameter.grad is grad for parameter, grad in zip(problem.network.parameters(), kept, strict=True))
+    assert all(bool((grad == 3).all()) for grad in kept[1:])
+
+
+@each_spec
+@each_cell
+def test_estimate_gradient_is_keyed_by_parameter_name(cell, spec):
+    problem = shared_problem(Case(cell))
+    shapes = {name: value.shape for name, value in problem.estimate(spec).items()}
+    assert shapes == {name: parameter.shape for name, parameter in problem.network.named_parameters()}
+
+
+def test_estimate_gradient_restores_the_grads_after_an_error():
+    class Failing(Algorithm):
+        def updates(self, network, batch, carry=None, *, generator=None):
+            for parameter in network.parameters():
+                parameter.grad = torch.ones_like(parameter)
+            raise RuntimeError("fails on the way")
+            yield
+
+    problem = make_problem(Case("rnn"))
+    clear(problem)
+    with pytest.raises(RuntimeError, match="fails on the way"):
+        throughtime.algorithms.estimate_gradient(Failing(), problem.network, problem.batch)
+    assert all(parameter.grad is None for parameter in problem.network.parameters())
+
+
+@pytest.mark.parametrize("spec", [spec for spec, promised in PROMISED.items() if promised])
+@each_cell
+def test_equals_full_as_far_as_promised(cell, spec):
+    case = Case(cell, T=9 if math.isinf(PROMISED[spec]) else int(PROMISED[spec]))
+    assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) <= 1e-9
+
+
+@pytest.mark.parametrize("spec", [spec for spec, promised in PROMISED.items() if not math.isinf(promised)])
+@each_cell
+def test_differs_from_full_beyond_the_promise(cell, spec):
+    case = Case(cell, T=int(PROMISED[spec]) + 1 if PROMISED[spec] else 3)
+    assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) > 1e-4
+
+
+@each_spec
+def test_exact_at_any_length_is_unbiased(spec):
+    algorithm = make_algorithm(spec)
+    assert algorithm.unbiased or not math.isinf(algorithm.exact_up_to)
+
+
+@each_spec
+def test_promises_are_of_the_declared_types(spec):
+    algorithm = make_algorithm(spec)
+    assert isinstance(algorithm.exact_up_to, (int, float))
+    assert isinstance(algorithm.unbiased, bool)
+    assert isinstance(algorithm.online, bool)
+
+
+@pytest.mark.parametrize(
+    ("spec", "promises"),
+    {
+        "full": (math.inf, True, False),
+        "truncated(k1=2, k2=5)": (5, False, True),
+        "online(depth=4)": (4, False, True),
+        "online(depth=None)": (math.inf, True, False),
+        "stochastic(length=3)": (3, False, False),
+        "rtrl": (math.inf, True, True),
+        "readout_only": (0, False, True),
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_promises(spec, promises):
+    algorithm = make_algorithm(spec)
+    assert (algorithm.exact_up_to, algorithm.unbiased, algorithm.online) == promises
+
+
+def test_names_are_file_names():
+    files = {path.stem for path in Path(throughtime.algorithms.__file__).parent.glob("*.py")}
+    assert set(ALGORITHMS.names()) <= files
+
+
+def test_names_are_class_names():
+    assert [snake_case(ALGORITHMS.get(name).__name__) for name in ALGORITHMS.names()] == ALGORITHMS.names()
+
+
+def test_the_six_are_there():
+    assert {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"} <= set(ALGORITHMS.names())
+
+
+def test_helpers_are_no_algorithms():
+    assert not {"base", "registry", "influence", "stepwise"} & set(ALGORITHMS.names())
