@@ -102,10 +102,10 @@ def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> int:
     name = func.overloadpacket.__name__
     if name in ("mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"):
         inputs, weight_ih, weight_hh = args[:3]
-        products = inputs.shape[0] * inputs.shape[1] * (weight_ih.numel() + weight_hh.numel())
+        products = int(inputs.shape[0] * inputs.shape[1] * (weight_ih.numel() + weight_hh.numel()))
         return 2 * products * (2 if name.endswith("backward") else 1)
     formula = flop_registry.get(getattr(torch.ops.aten, name.rstrip("_"), None))
-    return int(formula(*args, **kwargs, out_val=result)) if formula is not None else 0
+    return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
 
 
 def _tensors(tree: Any) -> list[Tensor]:

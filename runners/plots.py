@@ -18,9 +18,11 @@ from .store import Manifest, Store, load_curves, load_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DPI = 150
+MARKERS = "osD^vP*X<>hpd8"
 STYLES = {"floor": ("#444444", "--"), "baseline": ("#777777", "-."), "optimum": ("#2b7a3d", ":")}
 
 
@@ -75,6 +77,10 @@ class Drawing:
         colours = sns.color_palette("husl" if many else "colorblind", len(self.algorithms))
         return dict(zip(self.algorithms, colours, strict=True))
 
+    def marker(self, algorithm: str) -> str:
+        """A mark for each algorithm."""
+        return MARKERS[self.algorithms.index(algorithm) % len(MARKERS)]
+
 
 def write_figures(directory: str | Path) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results."""
@@ -122,34 +128,32 @@ def _legend(figure: "Figure", drawing: Drawing) -> None:
     figure.legend(handles=handles, loc="outside right upper", title="algorithm", frameon=False)
 
 
-def _references(axes: "Axes", panel: Panel, *, vertical: bool = False) -> None:
+def _references(axes: "Axes", panel: Panel) -> None:
     """Lines for floors, baselines and optima, named at the inner edge."""
     for reference in panel.references:
         colour, style = STYLES[reference.kind]
-        text = f"{reference.kind}: {reference.name}"
-        if vertical:
-            axes.axvline(reference.value, color=colour, linestyle=style, linewidth=1)
-            axes.text(
-                reference.value,
-                0.02,
-                f" {text}",
-                transform=axes.get_xaxis_transform(),
-                rotation=90,
-                fontsize=7,
-                color=colour,
-            )
-        else:
-            axes.axhline(reference.value, color=colour, linestyle=style, linewidth=1)
-            axes.text(
-                0.995,
-                reference.value,
-                text,
-                transform=axes.get_yaxis_transform(),
-                ha="right",
-                va="bottom",
-                fontsize=7,
-                color=colour,
-            )
+        axes.axhline(reference.value, color=colour, linestyle=style, linewidth=1)
+        axes.annotate(
+            f"{reference.kind}: {reference.name}",
+            (0.995, reference.value),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0, 1),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=7,
+            color=colour,
+            annotation_clip=True,
+        )
+
+
+def _plain_log(axis: "Axis") -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _nothing(axes: "Axes", text: str = "no run is done") -> None:
@@ -175,21 +179,24 @@ def _line(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -
         palette=drawing.palette(),
         errorbar=("ci", 95),
         seed=0,
-        marker="o",
-        markersize=4,
+        style="algorithm",
+        style_order=drawing.algorithms,
+        markers={name: drawing.marker(name) for name in drawing.algorithms},
+        dashes=False,
+        markersize=5,
         legend=False,
         ax=axes,
     )
 
 
 def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
-    """The validation metric along training, with the references."""
-    figure, axes = _canvas(drawing, "Learning curves: validation score, mean and 95 % interval over seeds")
+    """The score on test data along training, with the references."""
+    figure, axes = _canvas(drawing, "Learning curves: score on test data, mean and 95 % interval over seeds")
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
         if len(frame):
             _line(ax, drawing, _by_seed_mean(frame, x), x, "metric")
-            _limit(ax, frame["metric"].astype(float), panel)
+            _limit(ax, frame, panel)
         else:
             _nothing(ax)
         _references(ax, panel)
@@ -201,14 +208,15 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     return figure
 
 
-def _limit(ax: "Axes", values: pd.Series, panel: Panel) -> None:
-    """Keep one wild curve from flattening all others: show 1.3 times the worst reference, and everything better."""
-    marks = [reference.value for reference in panel.references]
-    if panel.better == "lower" and marks and len(values):
-        top = max(1.3 * max(marks), float(values.quantile(0.5)))
-        low = min(*marks, float(values.min()))
-        if float(values.max()) > top:
-            ax.set_ylim(low - 0.05 * (top - low), top)
+def _limit(ax: "Axes", frame: pd.DataFrame, panel: Panel) -> None:
+    """Keep a wild curve or a poor floor from flattening the rest: the range from the start and the best floor on."""
+    floors = [reference.value for reference in panel.references if reference.kind == "floor"]
+    if panel.better != "lower" or not floors:
+        return
+    metric = frame["metric"].astype(float)
+    top = 1.15 * max(min(floors), float(metric[frame["steps"] == 0].max()))
+    low = min(float(metric.min()), *(reference.value for reference in panel.references))
+    ax.set_ylim(low - 0.05 * (top - low), top)
 
 
 def _cost_accuracy(drawing: Drawing) -> "Figure":
@@ -220,9 +228,18 @@ def _cost_accuracy(drawing: Drawing) -> "Figure":
         for name, runs in frame.groupby("algorithm", sort=False) if len(frame) else []:
             score, cost = runs["test"].astype(float), 1e3 * float(runs["wall_per_step"].astype(float).median())
             spread = [[score.mean() - score.min()], [score.max() - score.mean()]]
-            ax.errorbar([cost], [score.mean()], yerr=spread, fmt="o", color=palette[str(name)], markersize=8, capsize=3)
+            ax.errorbar(
+                [cost],
+                [score.mean()],
+                yerr=spread,
+                fmt=drawing.marker(str(name)),
+                color=palette[str(name)],
+                markersize=8,
+                capsize=3,
+            )
         if len(frame):
             ax.set_xscale("log")
+            _plain_log(ax.xaxis)
         else:
             _nothing(ax)
         _references(ax, panel)
@@ -247,6 +264,7 @@ def _memory(drawing: Drawing) -> "Figure":
             bars = ax.barh(list(peak.index), peak.to_list(), color=[palette[str(name)] for name in peak.index])
             ax.bar_label(bars, fmt="{:,.1f}", padding=3, fontsize=8)
             ax.set_xscale("log")
+            _plain_log(ax.xaxis)
             ax.margins(x=0.2)
         ax.set(title=panel.title, xlabel="KiB (exact count on a CPU)")
     return figure
@@ -266,6 +284,7 @@ def _gradient(drawing: Drawing) -> "Figure":
                 _nothing(ax)
             if column == "gradient_norm" and len(frame) and float(frame[column].min()) > 0:
                 ax.set_yscale("log")
+                _plain_log(ax.yaxis)
             if column == "cosine":
                 ax.axhline(0, color="#777777", linewidth=1)
             ax.set(title=panel.title, xlabel="time steps of training data", ylabel=label)

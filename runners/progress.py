@@ -55,7 +55,7 @@ class Estimate:
         elapsed = time.monotonic() - self._start
         if done < 1 or elapsed < 2:
             return ""
-        seconds = elapsed / done * (self.total - done)
+        seconds = elapsed / done * max(self.total - done, 0)
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 

@@ -214,11 +214,12 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     """All runs of a results directory, one row a run, in the manifest's order.
 
     Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``,
-    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the scores ``validation`` and ``test`` in the
-    task's metric, ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training,
-    ``wall_per_step`` and ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch
-    of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means
-    over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run not executed yet has no row.
+    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the score in the task's metric (``validation``
+    for a tuning run, ``test`` for a report run), ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and
+    ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops``
+    of the updates of one batch of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine``
+    and ``relative_error`` (means over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
+    was not executed yet has no row.
     """
     store = Store.open(directory)
     manifest = store.manifest()
@@ -235,8 +236,8 @@ def load_results(directory: str | Path) -> pd.DataFrame:
 def load_curves(directory: str | Path) -> pd.DataFrame:
     """The learning curves of all report runs, one row a point.
 
-    Columns: ``task``, ``cell``, ``algorithm``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss``, ``metric``
-    (validation), ``gradient_norm``, ``cosine``, ``relative_error``.
+    Columns: ``task``, ``cell``, ``algorithm``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss`` (training),
+    ``metric`` (on test data), ``gradient_norm``, ``cosine``, ``relative_error``.
     """
     store = Store.open(directory)
     rows = []

@@ -61,7 +61,7 @@ class Experiment(BaseModel):
         evaluations: points of a learning curve after its first.
         seeds: report runs of a group.
         tuning_seeds: runs for each point of the grid.
-        target: a validation score; the first point of a curve that reaches it gives the time to target.
+        target: a score; the first point of a curve that reaches it gives the time to target.
         deadline: seconds after which a run is stopped.
         dtype: "float32" or "float64".
     """

@@ -47,8 +47,9 @@ HEADINGS = ["algorithm", "score", "floor", "verdict", "vs full", "cosine", "ms/s
 LEGEND = """\
 - Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
   dependency, *baseline* is a classical method, *optimum* the best that is possible.
-- score: mean over seeds on test data [95 % bootstrap interval]. floor: the best floor, beside every score. "not learned":
-  the interval is not wholly better than the floor by 1 %. "beats X": X is the best reference that the whole interval beats.
+- score: mean over seeds on test data [95 % bootstrap interval]. floor: the best floor, beside every score. verdict:
+  "not learned": the interval is not wholly better than the floor by 1 %; "beats X": X is the best reference that the
+  whole interval beats.
 - vs full: mean difference to full BPTT, paired by seed; ~ marks a difference that the seeds do not support (paired
   t-test, 5 %).
 - cosine: of the algorithm's gradient with the exact one at the parameters along its own training, on 16 sequences.
@@ -189,8 +190,9 @@ def _protocol(experiment: Experiment, budget: Budget) -> str:
     clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
     tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
     return (
-        f"{experiment.hidden_size} units, batches of {experiment.batch_size}; equal budget: {budget} for every algorithm; "
-        f"{experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); report seeds: {experiment.seeds}"
+        f"{experiment.hidden_size} units, batches of {experiment.batch_size}; equal budget: {budget} for every "
+        f"algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
+        f"report seeds: {experiment.seeds}"
     )
 
 
@@ -235,7 +237,7 @@ def _bytes(size: float) -> str:
 
 
 def _runs(row: Row) -> str:
-    """ "3 done", or what went wrong and why."""
+    """Say "3 done", or what went wrong and why."""
     if not row.statuses:
         return "not run yet"
     counts = ", ".join(f"{count} {status}" for status, count in row.statuses.items())

@@ -1,7 +1,8 @@
 """One run: train a network by one algorithm within a budget, evaluate along the way, return what was seen.
 
 The loop is the same for every algorithm: pull an update, clip, step the optimizer. Evaluation, gradient probes and
-drawing the data are off the clock.
+drawing the data are off the clock. A tuning run is judged on validation data alone, a report run on test data alone:
+no choice is made from it, so its whole learning curve can be shown beside the references, which are scored there too.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from .experiment import RunConfig
 from .measure import Clock, Counts, Quality, count_updates, gradient_quality
 
 DIVERGED_FACTOR = 100.0
-"""A validation loss beyond this many times its value before training counts as diverged."""
+"""An evaluation loss beyond this many times its value before training counts as diverged."""
 
 PROBE_SIZE = 16
 """Sequences in the batch on which the gradient is compared with the exact one."""
@@ -39,7 +40,7 @@ class Point:
         updates: optimizer updates so far.
         seconds: training wall seconds so far.
         loss: the mean training loss since the last point; None at the start.
-        metric: the validation metric.
+        metric: the score on the data that the run is judged on.
         gradient_norm: the mean norm of the updates' gradients since the last point, before clipping; None at first.
         cosine: of the algorithm's gradient with the exact one on the probe batch, at the parameters of this point.
         relative_error: of the algorithm's gradient, likewise.
@@ -136,7 +137,7 @@ class Trainer:
         self.clock = Clock(self.device)
         self.outcome = Outcome()
         self.whole, self.recent = Tally(), Tally()
-        self.validation = self._place(self.task.validation())
+        self.judged = self._place(self.task.test() if config.purpose == "report" else self.task.validation())
         self.probe = self._place(self.task.sample(PROBE_SIZE, generator=generator(config.seed, "probe")))
         self.draws = generator(config.seed, "algorithm")
         self.first_loss = math.inf
@@ -152,10 +153,8 @@ class Trainer:
         try:
             self._evaluate(on_point)
             self._train(on_point)
-            if self.config.purpose == "report":
-                test = self._place(self.task.test())
-                outcome.test = self.task.score(self._outputs(test), test)
-            outcome.validation = outcome.curve[-1].metric
+            score = outcome.curve[-1].metric
+            outcome.test, outcome.validation = (score, None) if self.config.purpose == "report" else (None, score)
         except Diverged as reason:
             outcome.status, outcome.reason = "diverged", str(reason)
         finally:
@@ -223,15 +222,15 @@ class Trainer:
 
     def _evaluate(self, on_point: Callable[[Point, float], None]) -> None:
         recent = self.recent
-        outputs = self._outputs(self.validation)
-        loss = float(self.validation.mean_loss(outputs))
+        outputs = self._outputs(self.judged)
+        loss = float(self.judged.mean_loss(outputs))
         quality = self._gradient_quality()
         point = Point(
             steps=self.outcome.steps,
             updates=self.whole.updates,
             seconds=self.clock.wall,
             loss=recent.loss / recent.weight if recent.weight else None,
-            metric=self.task.score(outputs, self.validation),
+            metric=self.task.score(outputs, self.judged),
             gradient_norm=recent.norm / recent.finite if recent.finite else None,
             cosine=_finite(quality.cosine),
             relative_error=_finite(quality.relative_error),
@@ -241,7 +240,7 @@ class Trainer:
             self.first_loss = loss
         if not math.isfinite(loss) or not math.isfinite(point.metric) or loss > DIVERGED_FACTOR * self.first_loss:
             raise Diverged(
-                f"the validation loss went from {self.first_loss:.4g} to {loss:.4g} by step {self.outcome.steps}"
+                f"the evaluation loss went from {self.first_loss:.4g} to {loss:.4g} by step {self.outcome.steps}"
             )
         self.outcome.curve.append(point)
         on_point(point, min(self._used(), 1.0))

@@ -35,7 +35,7 @@ EXPECTED = {
     "two_lag(length=16)/sleeping": ("timeout", "stopped at its deadline of 4 s"),
     "two_lag(length=16)/hungry": ("out-of-memory", "can't allocate memory"),
     "two_lag(length=16)/quitting": ("error", "SystemExit: 3"),
-    "two_lag(length=17)/full": ("diverged", "the validation loss went from"),
+    "two_lag(length=17)/full": ("diverged", "the evaluation loss went from"),
     "missing/full": ("skipped", "pip install 'throughtime[nowhere]'"),
 }
 

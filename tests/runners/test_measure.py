@@ -66,7 +66,10 @@ def test_a_fused_lstm_counts_the_same_flops_as_its_steps():
     fused = count_updates(make_algorithm("full"), network, batch).flops
     stepwise = count_updates(make_algorithm("full"), network.double(), batch.to(dtype=torch.float64)).flops
     gates, m, n, batch_size = 4 * 6, 1, 6, 3
-    by_inputs, by_first_state = 12 * batch_size * gates * m, batch_size * gates * n  # only the fused layer computes them
+    by_inputs, by_first_state = (
+        12 * batch_size * gates * m,
+        batch_size * gates * n,
+    )  # only the fused layer computes them
     assert fused == stepwise + 2 * (by_inputs + by_first_state)
 
 

@@ -12,7 +12,7 @@ from throughtime.runners import load_results, run_suite
 from throughtime.runners.run import plan_suite
 from throughtime.runners.store import Store
 
-ACCURACY = ["task", "cell", "algorithm", "seed", "purpose", "status", "validation", "test", "updates", "cosine"]
+ACCURACY = ["task", "cell", "algorithm", "seed", "purpose", "status", "test", "updates", "cosine"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_smoke_runs_every_row(smoke):
     assert summary.executed == len(results) == 14
     assert summary.statuses == {"done": 14}
     assert set(results["status"]) == {"done"}
-    assert results[["test", "validation", "peak_bytes", "wall_per_step", "cosine"]].notna().all(axis=None)
+    assert results[["test", "peak_bytes", "wall_per_step", "cosine"]].notna().all(axis=None)
 
 
 def test_second_run_finds_everything_cached(smoke):

@@ -86,7 +86,14 @@ def test_tuning_never_looks_at_test_data(config, monkeypatch):
     monkeypatch.setattr("throughtime.tasks.two_lag.TwoLag.test", lambda self: pytest.fail("looked"))
     outcome = Trainer(config.model_copy(update={"purpose": "tuning"})).run()
     assert outcome.test is None
-    assert outcome.validation is not None
+    assert outcome.validation == outcome.curve[-1].metric
+
+
+def test_report_runs_are_judged_on_test_data(config, monkeypatch):
+    monkeypatch.setattr("throughtime.tasks.two_lag.TwoLag.validation", lambda self: pytest.fail("looked"))
+    outcome = Trainer(config).run()
+    assert outcome.test == outcome.curve[-1].metric
+    assert outcome.validation is None
 
 
 def test_on_point_is_told_how_far_it_is(config):
@@ -109,7 +116,7 @@ def test_clipping_bounds_the_first_sgd_step(config):
 def test_huge_learning_rate_diverges_with_a_reason(config):
     outcome = Trainer(config.model_copy(update={"optimizer": "sgd", "learning_rate": 1e6})).run()
     assert outcome.status == "diverged"
-    assert "the validation loss went from" in outcome.reason
+    assert "the evaluation loss went from" in outcome.reason
     assert outcome.test is None
     assert outcome.validation is None
 
