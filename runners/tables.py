@@ -206,7 +206,8 @@ def cells(table: TaskTable, row: Row) -> list[str]:
         score = f"{row.score.mean:.4f} [{row.score.low:.4f}, {row.score.high:.4f}]"
     difference = ""
     if row.difference is not None:
-        difference = f"{'' if row.difference.supported else '~'}{row.difference.interval.mean:+.4f}"
+        mean = round(row.difference.interval.mean, 4) + 0.0  # never −0.0000
+        difference = f"{'' if row.difference.supported else '~'}{mean:+.4f}"
     cosine, wall, memory = (row.costs.get(name) for name in ("cosine", "wall_per_step", "peak_bytes"))
     return [
         row.name,

@@ -45,7 +45,7 @@ def last_carry(problem: Problem, spec: str):
 
 @each_split
 @each_online
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
+@pytest.mark.parametrize("mask", ["unmasked", "gap"])
 @each_cell
 def test_split_sequence_gives_the_same_updates(cell, mask, spec, borders):
     whole = shared_problem(long_case(cell, mask, spec))
@@ -118,9 +118,9 @@ def test_carried_influence_reaches_across_the_border(cell):
 @pytest.mark.parametrize("spec", ONLINE)
 @each_cell
 def test_carry_does_not_grow_with_the_stream(cell, spec):
-    whole = make_problem(Case(cell, T=48))
+    whole = make_problem(Case(cell, T=36))
     sizes, carry = [], None
-    for start in range(0, 48, 6):
+    for start in range(0, 36, 6):
         carry = last_carry_from(whole.part(start, start + 6), spec, carry)
         sizes.append(sum(tensor.numel() for tensor in tensors_in(carry)))
     assert sizes[-1] == sizes[3]

@@ -79,7 +79,7 @@ def test_approximation_equals_its_definition(case, spec):
     assert relative_error(problem.estimate(spec), APPROXIMATE[spec](problem.naive())) <= 1e-9
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
 @pytest.mark.parametrize("spec", APPROXIMATE)
 def test_approximation_differs_from_full(case, spec):
     assert recurrent_difference(shared_problem(case).estimate(spec), full_gradient(case)) > 1e-4

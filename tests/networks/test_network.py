@@ -94,6 +94,13 @@ def test_unroll_is_the_step_loop_and_the_readout(cell):
 
 
 @each_cell
+def test_outputs_are_the_readout_of_the_hidden_states(cell):
+    network, inputs = make_network(cell, **SIZES, seed=0, dtype=torch.float64), make_inputs()
+    hidden, state = network.hidden(inputs)
+    torch.testing.assert_close((network.readout(hidden), state), network.unroll(inputs), rtol=1e-12, atol=1e-12)
+
+
+@each_cell
 def test_unroll_starts_from_the_state_given(cell):
     network, inputs = make_network(cell, **SIZES, seed=0, dtype=torch.float64), make_inputs()
     outputs, _ = network.unroll(inputs)

@@ -1,0 +1,246 @@
+"""Tables from records: order, floors, verdicts, marks, and nothing left out."""
+
+import csv as csv_module
+import io
+
+import pytest
+from rich.console import Console
+
+from throughtime.runners import tables
+from throughtime.runners.plots import write_figures
+from throughtime.runners.store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
+from throughtime.runners.suite import Choice, parse_suite
+from throughtime.tasks import Metric, Reference
+
+SUITE = """
+title = "A made-up suite"
+tasks = ["two_lag"]
+algorithms = ["full", "rtrl", "truncated(k1=1, k2=2)", "readout_only"]
+learning_rates = [0.1, 0.01]
+clip_norms = [1.0]
+budget = { steps = 1000 }
+seeds = 3
+"""
+LOWER = Metric("loss", better="lower")
+REFERENCES = (
+    Reference("chance", 0.7, "floor", "by hand"),
+    Reference("guess", 0.6, "floor", "by hand"),
+    Reference("classic", 0.4, "baseline", "by hand"),
+    Reference("best", 0.1, "optimum", "by hand"),
+)
+SCORES = {
+    "full": [0.30, 0.32, 0.34],
+    "rtrl": [0.31, 0.30, 0.35],
+    "truncated(k1=1, k2=2)": [0.50, 0.51, 0.53],
+    "readout_only": [0.62, 0.61, 0.58],
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results directory from scores: a score, or a status and a reason, for each seed of each algorithm."""
+
+    def build(scores=SCORES, references=REFERENCES, metric=LOWER):
+        suite = parse_suite(SUITE, "made_up", origin="made_up.toml")
+        store, groups = Store(tmp_path / "out"), []
+        with store.locked():
+            for group in suite.groups():
+                keys = []
+                for config, value in zip(group.report(Choice(0.1, 1.0), "cpu"), scores[group.algorithm], strict=False):
+                    key = config.key("fixed")
+                    ended = {"status": "done", "test": value} if isinstance(value, float) else dict(value)
+                    ran = {"steps": 1000, "updates": 100, "wall_seconds": 0.5, "peak_bytes": 2048, "gradient_norm": 1.0}
+                    point = {"steps": 0.0, "updates": 0.0, "seconds": 0.0, "loss": None, "metric": 0.7}
+                    point |= {"gradient_norm": None, "cosine": 0.5, "relative_error": 0.1}
+                    end = {**point, "steps": 1000.0, "seconds": 0.5, "metric": ended.get("test"), "gradient_norm": 1.0}
+                    curve = [point, *([end] if "test" in ended else [])]
+                    store.write_record(
+                        Record.model_validate(
+                            {"key": key, "config": config, "deadline": 9.0, "curve": curve, **ran, **ended}
+                        )
+                    )
+                    keys.append(key)
+                groups.append(
+                    GroupKeys(
+                        task=group.task,
+                        cell=group.cell,
+                        algorithm=group.algorithm,
+                        target=None,
+                        choice=Choice(0.1, 1.0),
+                        tuning=(),
+                        report=tuple(keys),
+                    )
+                )
+            facts = TaskFacts(fingerprint="", metric=metric, references=references)
+            store.write_environment({"machine": "a made-up machine"})
+            store.write_manifest(
+                Manifest(
+                    format=FORMAT,
+                    version="0",
+                    device="cpu",
+                    suite=suite,
+                    tasks={"two_lag": facts},
+                    groups=tuple(groups),
+                )
+            )
+        return tmp_path / "out"
+
+    return build
+
+
+def rows(directory):
+    (table,) = tables.summarise(directory).tables
+    return {row.name: row for row in table.rows}
+
+
+def test_runs_and_references_stand_in_one_order_of_merit(results):
+    expected = ["best", "full", "rtrl", "classic", "truncated(k1=1, k2=2)", "guess", "readout_only", "chance"]
+    assert list(rows(results())) == expected
+
+
+def test_higher_scores_come_first_where_higher_is_better(results):
+    directory = results(metric=Metric("accuracy", better="higher"))
+    assert next(iter(rows(directory))) == "chance"
+    assert list(rows(directory))[-1] == "best"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "verdict"),
+    [
+        ("full", "beats classic"),
+        ("truncated(k1=1, k2=2)", "beats the floor"),
+        ("readout_only", "not learned"),
+    ],
+)
+def test_verdict(results, algorithm, verdict):
+    assert rows(results())[algorithm].verdict == verdict
+
+
+def test_a_floor_must_be_beaten_by_more_than_its_sampling_error(results):
+    close = SCORES | {"readout_only": [0.598, 0.598, 0.597]}
+    assert rows(results(close))["readout_only"].verdict == "not learned"
+
+
+def test_verdict_where_higher_is_better(results):
+    references = (Reference("majority", 0.55, "floor", "by hand"), Reference("classic", 0.3, "baseline", "by hand"))
+    found = rows(results(references=references, metric=Metric("accuracy", better="higher")))
+    assert found["full"].verdict == "not learned"
+    assert found["readout_only"].verdict == "beats the floor"
+
+
+def test_every_score_has_the_best_floor_beside_it(results):
+    (table,) = tables.summarise(results()).tables
+    for row in table.rows:
+        words = tables.cells(table, row)
+        assert row.kind != "run" or words[2] == "0.6000"
+
+
+def test_unsupported_differences_are_marked(results):
+    (table,) = tables.summarise(results()).tables
+    marked = {row.name: tables.cells(table, row)[4] for row in table.rows}
+    assert marked["rtrl"] == "~+0.0000"
+    assert marked["truncated(k1=1, k2=2)"] == "+0.1933"
+    assert marked["full"] == ""
+
+
+FAILED = {
+    "full": [0.3, {"status": "diverged", "reason": "the loss became nan"}, 0.34],
+    "rtrl": [{"status": "timeout", "reason": "stopped at its deadline of 9 s"}] * 3,
+    "truncated(k1=1, k2=2)": [{"status": "skipped", "reason": "not installed"}] * 3,
+    "readout_only": [],
+}
+
+
+def test_failed_runs_stay_with_status_and_reason(results):
+    (table,) = tables.summarise(results(FAILED)).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1].startswith("0.3200 [")
+    assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
+    assert words["rtrl"][1] == "–"
+    assert words["rtrl"][-1] == "3 timeout: stopped at its deadline of 9 s"
+    assert words["truncated(k1=1, k2=2)"][-1] == "3 skipped: not installed"
+    assert words["readout_only"][-1] == "not run yet"
+
+
+def test_a_failed_run_is_not_in_the_mean(results):
+    assert rows(results(FAILED))["full"].score.n == 2
+
+
+def test_markdown_is_the_same_at_every_call(results):
+    directory = results()
+    assert tables.markdown(tables.summarise(directory)) == tables.markdown(tables.summarise(directory))
+
+
+def test_markdown_names_the_protocol_and_the_machine(results):
+    text = tables.markdown(tables.summarise(results()))
+    for part in (
+        "A made-up suite",
+        "Measured on: a made-up machine.",
+        "loss, ↓ lower is better",
+        "equal budget: 1,000 time steps for every algorithm",
+        "2 settings × 1 tuning seeds",
+        "| *floor: guess*",
+        "0.500",
+    ):
+        assert part in text
+
+
+def test_markdown_rows_have_a_cell_for_every_heading(results):
+    broken = SCORES | {"rtrl": [{"status": "error", "reason": "a | b\nc"}] * 3}
+    lines = tables.markdown(tables.summarise(results(broken))).splitlines()
+    table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
+    assert len(table) == 2 + 4 + 4
+    assert {line.count("|") for line in table} == {len(tables.HEADINGS) + 1}
+
+
+def test_csv_has_every_row_unrounded(results):
+    read = list(csv_module.DictReader(io.StringIO(tables.csv(tables.summarise(results())))))
+    assert len(read) == 8
+    full = next(row for row in read if row["name"] == "full")
+    assert float(full["mean"]) == pytest.approx(0.32)
+    assert float(full["peak_bytes"]) == 2048
+    assert float(full["wall_per_step"]) == pytest.approx(0.0005)
+    assert float(full["floor"]) == 0.6
+    assert {row["kind"] for row in read} == {"run", "floor", "baseline", "optimum"}
+
+
+def test_latex_escapes_what_it_must(results):
+    text = tables.latex(tables.summarise(results()))
+    assert r"two\_lag" in text
+    assert r"readout\_only" in text
+    assert "two_lag" not in text
+    assert r"$\downarrow$" in text
+    assert text.count(r"\begin{tabular}") == 1
+
+
+def test_files_are_written_whole(results):
+    directory = results()
+    paths = tables.write_tables(directory)
+    assert sorted(path.name for path in paths) == ["table.csv", "table.md", "table.tex"]
+    assert not list(directory.glob(".table*"))
+
+
+def test_terminal_shows_every_row(results):
+    screen = io.StringIO()
+    tables.print_tables(tables.summarise(results()), Console(file=screen, force_terminal=True, width=220))
+    for name in (*SCORES, "optimum: best", "0.3200 [0.3000, 0.3400]"):
+        assert name in screen.getvalue()
+
+
+@pytest.mark.parametrize("scores", [SCORES, FAILED, {name: values[:1] for name, values in SCORES.items()}])
+def test_figures_are_drawn_whatever_happened(results, scores):
+    paths = write_figures(results(scores))
+    assert [path.name for path in paths] == [
+        "curves_steps.png",
+        "curves_seconds.png",
+        "cost_accuracy.png",
+        "memory.png",
+        "gradient.png",
+    ]
+    for path in paths:
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert path.stat().st_size > 10_000
+
+
+def test_figures_of_a_suite_that_never_ran(results):
+    assert len(write_figures(results({name: [] for name in SCORES}))) == 5
