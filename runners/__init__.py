@@ -1,7 +1,20 @@
 """Running suites, measuring, keeping and showing the results."""
 
-from .run import run_suite
-from .store import load_curves, load_results
-from .suite import Suite, load_suite
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import run_suite
+    from .store import load_curves, load_results
+    from .suite import Suite, load_suite
 
 __all__ = ["Suite", "load_curves", "load_results", "load_suite", "run_suite"]
+
+_HOMES = {"Suite": "suite", "load_curves": "store", "load_results": "store", "load_suite": "suite", "run_suite": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `throughtime --help` need not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -203,7 +203,7 @@ class SuiteRunner:
             summary.executed += 1
             reporter.ended(record)
 
-        execute_all(todo, workers, keep, reporter.running)
+        execute_all(todo, workers, self.store.notes, keep, reporter.running)
 
     def _tuning(self, group: Group) -> dict[Choice, list[Job]]:
         return {choice: self._jobs(group, configs) for choice, configs in group.tuning(self.device).items()}

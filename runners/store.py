@@ -8,6 +8,7 @@ DIR/runs/KEY.json      one run
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,13 +140,26 @@ class Store:
             (self.directory / "runs").mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.directory / _LOCK, timeout=0)
             with lock:
-                for leftover in self.directory.glob("**/.*.json.*"):  # of a run killed while it wrote
-                    leftover.unlink()
+                self._clear()
                 yield
+                self._clear()
         except filelock.Timeout:
             raise BadInput(f"another `throughtime run` is writing to {str(self.directory)!r}; wait for it") from None
         except OSError as error:
             raise BadInput(f"results can't be written to {str(self.directory)!r}: {error.strerror}") from error
+
+    @property
+    def notes(self) -> Path:
+        """A folder for what is of no use once the runs in flight have ended; emptied by `locked`."""
+        folder = self.directory / ".running"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _clear(self) -> None:
+        """Remove what a run leaves behind that is killed in the middle."""
+        shutil.rmtree(self.directory / ".running", ignore_errors=True)
+        for leftover in self.directory.glob("**/.*.json.*"):
+            leftover.unlink()
 
     def has_manifest(self) -> bool:
         """Whether something was written here."""

@@ -340,6 +340,16 @@ def write_tables(directory: str | Path) -> list[Path]:
     return paths
 
 
+def _that_fit(rows: list[list[str]], width: int) -> list[int]:
+    """The numbers of the columns to draw: on a narrow terminal the least telling ones are left to table.md."""
+    widths = [max(len(word) for word in (name, *column)) for name, column in zip(HEADINGS, zip(*rows), strict=True)]
+    shown = list(range(len(HEADINGS)))
+    for name in ("tuned", "cosine", "memory", "vs full", "ms/step"):
+        if sum(widths[number] + 3 for number in shown) + 1 > width:
+            shown.remove(HEADINGS.index(name))
+    return shown
+
+
 def print_tables(summary: Summary, console: Console) -> None:
     """On a terminal drawn to its width, in a log as Markdown."""
     if not console.is_terminal:
@@ -347,11 +357,13 @@ def print_tables(summary: Summary, console: Console) -> None:
         return
     for table in summary.tables:
         drawn = Table(title=heading(table), caption=table.protocol, title_justify="left", caption_justify="left")
-        for name in HEADINGS:
+        rows = [cells(table, row) for row in table.rows]
+        shown = _that_fit(rows, console.width)
+        for name in (HEADINGS[number] for number in shown):
             drawn.add_column(name, justify="right" if name in ("floor", "vs full", "cosine", "ms/step") else "left")
-        for row in table.rows:
+        for row, words in zip(table.rows, rows, strict=True):
             style = "" if row.kind == "run" else "italic dim"
-            drawn.add_row(*(word.replace("[", "\\[") for word in cells(table, row)), style=style)
+            drawn.add_row(*(words[number].replace("[", "\\[") for number in shown), style=style)
         console.print(drawn)
     console.print(
         f"Measured on: {summary.machine}. What the columns mean stands below the table in table.md.", style="dim"

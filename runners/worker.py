@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +44,7 @@ class Progress:
 def execute_all(
     jobs: Iterable[Job],
     workers: int,
+    notes: Path,
     on_record: Callable[[Record], None],
     on_poll: Callable[[list[tuple[Job, Progress | None]]], None],
 ) -> None:
@@ -53,16 +53,17 @@ def execute_all(
     Args:
         jobs: what to run; started in this order.
         workers: processes at a time.
+        notes: an empty folder, where each run in flight notes how far it is.
         on_record: called in this process with each run's record as soon as it ends.
         on_poll: called a few times a second with the jobs that are running.
     """
     jobs = list(jobs)
     if not jobs:
         return
-    with tempfile.TemporaryDirectory(prefix="throughtime-") as notes, _pool(min(workers, len(jobs))) as pool:
+    with _pool(min(workers, len(jobs))) as pool:
         pending = {}
         for job in jobs:
-            arguments = (job.key, job.config.model_dump(), job.deadline, notes)
+            arguments = (job.key, job.config.model_dump(), job.deadline, str(notes))
             pending[pool.schedule(_execute, args=arguments, timeout=job.deadline)] = job
         while pending:
             done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -173,9 +174,9 @@ def _death(exitcode: int | None) -> str:
     return f"ended with exit code {exitcode}"
 
 
-def _read(notes: str, job: Job) -> Progress | None:
+def _read(notes: Path, job: Job) -> Progress | None:
     try:
-        return Progress(**json.loads((Path(notes) / job.key).read_text(encoding="utf-8")))
+        return Progress(**json.loads((notes / job.key).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -128,3 +128,4 @@ def test_kill_of_the_process_group_loses_no_finished_run(suite_file, throughtime
     assert summary.statuses == {"done": 8}
     assert all(path.read_bytes() == content for path, content in kept.items())
     assert not list(out.rglob(".*.json.*"))
+    assert not (out / ".running").exists()

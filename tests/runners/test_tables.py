@@ -227,6 +227,15 @@ def test_terminal_shows_every_row(results):
         assert name in screen.getvalue()
 
 
+def test_a_narrow_terminal_keeps_what_tells_most(results):
+    screen = io.StringIO()
+    tables.print_tables(tables.summarise(results()), Console(file=screen, force_terminal=True, width=90))
+    lines = screen.getvalue().splitlines()
+    assert any("score" in line and "floor" in line and "verdict" in line for line in lines)
+    assert "tuned" not in screen.getvalue()
+    assert "0.3200 [0.3000, 0.3400]" in screen.getvalue()
+
+
 @pytest.mark.parametrize("scores", [SCORES, FAILED, {name: values[:1] for name, values in SCORES.items()}])
 def test_figures_are_drawn_whatever_happened(results, scores):
     paths = write_figures(results(scores))
