@@ -342,7 +342,10 @@ def write_tables(directory: str | Path) -> list[Path]:
 
 def _that_fit(rows: list[list[str]], width: int) -> list[int]:
     """The numbers of the columns to draw: on a narrow terminal the least telling ones are left to table.md."""
-    widths = [max(len(word) for word in (name, *column)) for name, column in zip(HEADINGS, zip(*rows), strict=True)]
+    widths = [
+        max(min(len(word), 32) for word in (name, *column))
+        for name, column in zip(HEADINGS, zip(*rows, strict=True), strict=True)
+    ]
     shown = list(range(len(HEADINGS)))
     for name in ("tuned", "cosine", "memory", "vs full", "ms/step"):
         if sum(widths[number] + 3 for number in shown) + 1 > width:
