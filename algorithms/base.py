@@ -23,7 +23,8 @@ class Update(NamedTuple):
         loss: the mean loss over the targets that this update covers, a detached scalar.
         weight: their share of the batch's targets. Shares sum to 1 over a sequence, in expectation where windows are
             drawn at random. 0: the window holds no target, ``p.grad`` is zero and no parameter may change.
-        carry: what `updates` needs to go on with the next batch of the same stream; opaque and detached.
+        carry: what `updates` needs to go on with the next batch of the same stream; opaque, detached, and good until
+            the iterator is resumed: only the last update's goes on.
     """
 
     loss: Tensor

@@ -24,7 +24,8 @@ class Stochastic(Algorithm):
     Args:
         length: steps of a window; a shorter sequence is one window.
         draws: windows drawn, and updates made, for each sequence.
-        burn_in: steps of the gradient-free pass before a window, from a zero state. None: from the sequence's start.
+        burn_in: steps of the gradient-free pass before a window, from a zero state (from the stream's carried state
+            where the batch has fewer steps before the window). None: from the sequence's start.
     """
 
     unbiased = False
@@ -52,7 +53,8 @@ class Stochastic(Algorithm):
             outputs, state = network.unroll(batch.inputs[start:stop], state)
             end = None
             if draw == self.draws - 1:
-                end = detach(state) if stop == batch.length else self._state_at(batch.length, network, batch, carry)
+                there = stop == batch.length and self.burn_in is None
+                end = detach(state) if there else self._state_at(batch.length, network, batch, carry)
             window, odds = batch.window(start, stop), inverse_p[start:stop]
             if not window.total:
                 yield no_update(network, end)

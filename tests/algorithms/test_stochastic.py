@@ -113,3 +113,14 @@ def test_sequence_goes_on_from_the_carry(cell):
         second.network, second.batch, list(first.updates("truncated(k1=4, k2=4)"))[-1].carry
     )
     assert float(next(found).loss) == pytest.approx(float(next(expected).loss), rel=1e-12)
+
+
+@pytest.mark.parametrize("burn_in", [0, 2])
+def test_carry_after_a_burn_in_does_not_depend_on_the_draw(burn_in):
+    problem = make_problem(Case("rnn"))
+    naive = problem.naive()
+    right = naive.forward(naive.zero_state(), naive.T - burn_in, naive.T)
+    for seed in range(8):
+        *_, last = problem.updates(f"stochastic(length=3, burn_in={burn_in})", seed=seed)
+        for found, expected in zip(last.carry, right, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
