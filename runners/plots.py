@@ -123,7 +123,8 @@ def _legend(figure: "Figure", drawing: Drawing) -> None:
 
     palette = drawing.palette()
     handles = [
-        Line2D([], [], color=palette[name], marker="o", linestyle="-", label=name) for name in drawing.algorithms
+        Line2D([], [], color=palette[name], marker=drawing.marker(name), linestyle="-", label=name)
+        for name in drawing.algorithms
     ]
     figure.legend(handles=handles, loc="outside right upper", title="algorithm", frameon=False)
 
@@ -196,7 +197,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
         frame = panel.of(drawing.curves)
         if len(frame):
             _line(ax, drawing, _by_seed_mean(frame, x), x, "metric")
-            _limit(ax, frame, panel)
+            _scale(ax, panel, frame["metric"])
         else:
             _nothing(ax)
         _references(ax, panel)
@@ -208,15 +209,12 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     return figure
 
 
-def _limit(ax: "Axes", frame: pd.DataFrame, panel: Panel) -> None:
-    """Keep a wild curve or a poor floor from flattening the rest: the range from the start and the best floor on."""
-    floors = [reference.value for reference in panel.references if reference.kind == "floor"]
-    if panel.better != "lower" or not floors:
-        return
-    metric = frame["metric"].astype(float)
-    top = 1.15 * max(min(floors), float(metric[frame["steps"] == 0].max()))
-    low = min(float(metric.min()), *(reference.value for reference in panel.references))
-    ax.set_ylim(low - 0.05 * (top - low), top)
+def _scale(ax: "Axes", panel: Panel, values: pd.Series) -> None:
+    """A logarithmic score axis where errors span more than a factor of 5, so that the good ones can be told apart."""
+    shown = [*values.astype(float).dropna(), *(reference.value for reference in panel.references)]
+    if panel.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
+        ax.set_yscale("log")
+        _plain_log(ax.yaxis)
 
 
 def _cost_accuracy(drawing: Drawing) -> "Figure":
@@ -238,6 +236,7 @@ def _cost_accuracy(drawing: Drawing) -> "Figure":
                 capsize=3,
             )
         if len(frame):
+            _scale(ax, panel, frame["test"])
             ax.set_xscale("log")
             _plain_log(ax.xaxis)
         else:
