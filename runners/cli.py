@@ -85,7 +85,7 @@ def run(
         _show(directory, console)
         tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
         _print(f"\n{summary.executed} runs executed, {summary.cached} cached; report runs: {tally}.")
-        written = " ".join(dict.fromkeys([suite, *(["--out", str(out)] if out else [])]))
+        written = f"{suite} --out {out}" if out else suite
         _print(f"next: throughtime table {directory} --format latex    (or csv, markdown)")
         _print(f"      throughtime run {written}    (again: only what is missing)")
     if summary.failed:

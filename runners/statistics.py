@@ -13,6 +13,8 @@ from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 9999
+ROUNDING = 64 * float(np.finfo(float).eps)
+"""Differences that spread less than this share of the scores are equal: a t-test of them would judge the rounding."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,15 @@ def paired_difference(one: Mapping[int, float], other: Mapping[int, float]) -> D
     if not seeds:
         return None
     differences = np.asarray([one[seed] - other[seed] for seed in seeds])
-    p = _paired_p(differences)
+    largest = max(abs(scores[seed]) for scores in (one, other) for seed in seeds)
+    p = _paired_p(differences, ROUNDING * largest)
     return Difference(interval(differences.tolist()), p, p < 1 - LEVEL)
 
 
-def _paired_p(differences: np.ndarray) -> float:
-    """Of the paired t-test (Student 1908): exact where it is degenerate, because all differences are the same."""
+def _paired_p(differences: np.ndarray, rounding: float) -> float:
+    """Of the paired t-test (Student 1908): its limit where all differences are the same up to rounding."""
     if len(differences) < 2:
         return math.nan
-    if np.ptp(differences) == 0:
-        return 0.0 if differences[0] else 1.0
+    if np.ptp(differences) <= rounding:
+        return 0.0 if abs(differences.mean()) > rounding else 1.0
     return float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -86,6 +86,7 @@ def test_run_names_what_it_wrote_and_what_to_type_next(twice):
         assert str(path) in output
         assert path.stat().st_size > 0
     assert f"throughtime table {out}" in output
+    assert f"throughtime run smoke --out {out} " in output
 
 
 def test_a_log_has_no_control_characters(twice):
