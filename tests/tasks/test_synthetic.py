@@ -133,3 +133,121 @@ class TestTwoLag:
 
     def test_chance_is_worse_than_the_floor(self):
         assert value(make_task("two_lag"), "neither lag") < math.log(2)
+
+
+class TestTemporalOrder:
+    @pytest.mark.parametrize(("length", "symbols"), [(10, 2), (10, 3), (50, 2), (100, 3)])
+    def test_class_is_the_order_of_the_rare_symbols(self, length, symbols):
+        batch = draw(make_task("temporal_order", length=length, symbols=symbols), 50)
+        shown = batch.inputs.argmax(dim=-1)
+        for b in range(50):
+            rare = [int(symbol) - 4 for symbol in shown[:, b] if symbol in (4, 5)]
+            assert len(rare) == symbols
+            assert int(batch.targets[-1, b]) == sum(2**i * kind for i, kind in enumerate(rare))
+
+    def test_rare_symbols_keep_to_their_places(self):
+        shown = draw(make_task("temporal_order", length=100), 2000).inputs.argmax(dim=-1)
+        steps = [t for t in range(100) if bool(((shown[t] == 4) | (shown[t] == 5)).any())]
+        assert steps == [*range(10, 20), *range(50, 60)]
+
+    def test_begin_and_end_are_marked(self):
+        shown = draw(make_task("temporal_order"), 5).inputs.argmax(dim=-1)
+        assert shown[0].tolist() == [6] * 5
+        assert shown[-1].tolist() == [7] * 5
+
+    @pytest.mark.parametrize(("symbols", "chance"), [(2, 0.25), (3, 0.125)])
+    def test_classes_are_equally_likely(self, symbols, chance):
+        task = make_task("temporal_order", symbols=symbols)
+        assert value(task, "chance") == chance
+        shares = torch.bincount(draw(task, 40_000).targets[-1], minlength=2**symbols) / 40_000
+        assert shares.tolist() == pytest.approx([chance] * 2**symbols, abs=0.01)
+
+    def test_who_knows_the_last_symbol_scores_its_reference(self):
+        task = make_task("temporal_order")
+        batch = draw(task, 20_000)
+        outputs = torch.zeros(50, batch.size, 4)
+        outputs[-1, torch.arange(batch.size), 2 * (batch.targets[-1] // 2)] = 1
+        assert task.score(outputs, batch) == pytest.approx(value(task, "last symbol alone"), abs=0.015)
+
+    def test_impossible_parameters(self):
+        with pytest.raises(BadInput, match=r"length must be at least 10, .* got 9"):
+            make_task("temporal_order", length=9)
+        with pytest.raises(BadInput, match="symbols=4 is not allowed"):
+            make_task("temporal_order", symbols=4)
+
+
+class TestFirstSymbol:
+    def test_class_is_the_first_symbol(self):
+        batch = draw(make_task("first_symbol", classes=3, length=9), 30)
+        assert batch.inputs.shape == (9, 30, 3)
+        assert torch.equal(batch.inputs[0].argmax(dim=-1), batch.targets[-1])
+        assert batch.counts == [0] * 8 + [30]
+
+    def test_the_rest_is_noise_that_says_nothing(self):
+        batch = draw(make_task("first_symbol", length=20, noise=0.5), 5000)
+        assert float(batch.inputs[1:].std()) == pytest.approx(0.5, abs=0.01)
+        first = batch.inputs[1:, batch.targets[-1] == 0].mean()
+        second = batch.inputs[1:, batch.targets[-1] == 1].mean()
+        assert abs(float(first - second)) < 0.01
+
+    def test_chance(self):
+        assert value(make_task("first_symbol", classes=4), "chance") == 0.25
+
+    @pytest.mark.parametrize(("name", "given"), [("length", 1), ("classes", 1), ("noise", -0.1)])
+    def test_impossible_parameters(self, name, given):
+        with pytest.raises(BadInput, match=f"{name} must be at least .*, got {given}"):
+            make_task("first_symbol", **{name: given})
+
+
+class TestAnbn:
+    def strings(self, **parameters):
+        batch = draw(make_task("anbn", **parameters), 200)
+        shown = torch.cat([batch.inputs.argmax(dim=-1), batch.targets[-1:]])
+        return ["".join("Sab"[symbol] for symbol in column) for column in shown.T.tolist()]
+
+    def test_every_string_has_as_many_b_as_a(self):
+        for text in self.strings(length=61, largest=5):
+            assert text.startswith("S")
+            whole = text.split("S")[1:-1]  # the last one may be cut off
+            assert whole
+            for string in whole:
+                n = string.count("a")
+                assert 1 <= n <= 5
+                assert string == "a" * n + "b" * n
+
+    def test_targets_are_the_next_inputs(self):
+        batch = draw(make_task("anbn"), 10)
+        assert torch.equal(batch.targets[:-1], batch.inputs[1:].argmax(dim=-1))
+
+    def test_every_n_is_equally_likely_at_the_start(self):
+        texts = self.strings(length=61, largest=4)
+        counts = [text.split("S")[1].count("a") for text in texts]
+        assert set(counts) == {1, 2, 3, 4}
+
+    def test_optimum_is_the_entropy_of_a_string_over_its_length(self):
+        task = make_task("anbn", length=4000, largest=4)
+        batch = draw(task, 20)
+        expected = math.log(4) / (2 * 2.5 + 1)
+        found = task._counting(batch.inputs.argmax(dim=-1), batch.targets)
+        assert found == pytest.approx(expected, rel=0.02)
+
+    def test_optimum_by_an_oracle_that_counts(self):
+        task = make_task("anbn", length=20, largest=3)
+        batch, total = draw(task, 100), 0.0
+        for b in range(100):
+            a = 0
+            for shown, following in zip(
+                batch.inputs[:, b].argmax(dim=-1).tolist(), batch.targets[:, b].tolist(), strict=True
+            ):
+                a = 0 if shown == 0 else a + (shown == 1)
+                if shown == 1:
+                    remaining = [n for n in (1, 2, 3) if n >= a]
+                    more = sum(n > a for n in remaining) / len(remaining)
+                    total -= math.log(more if following == 1 else 1 - more)
+        found = task._counting(batch.inputs.argmax(dim=-1), batch.targets)
+        assert found == pytest.approx(total / 2000, rel=1e-9)
+
+    @pytest.mark.parametrize("name", ["length", "largest"])
+    def test_impossible_parameters(self, name):
+        with pytest.raises(BadInput, match=f"{name} must be at least 2, got 1"):
+            make_task("anbn", **{name: 1})

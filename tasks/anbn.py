@@ -1,0 +1,80 @@
+"""aⁿbⁿ: predict the next symbol of strings that have as many b as a (Gers & Schmidhuber, IEEE Transactions on Neural
+Networks 12, 2001).
+
+A sequence is strings one after the other, each a start mark S, n times a and n times b, n uniform in 1 … `largest`.
+While the a last, the next symbol is uncertain; after the first b everything is certain for who has counted.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from .base import Batch, Metric, Reference, Task
+from .losses import cross_entropy
+
+START, A, B = 0, 1, 2
+
+
+class Anbn(Task):
+    """Predict the next symbol of strings S aⁿ bⁿ.
+
+    Args:
+        length: time steps, 2 or more.
+        largest: the largest n, 2 or more.
+    """
+
+    metric = Metric("cross-entropy (nats)", better="lower")
+    input_size = 3
+    output_size = 3
+
+    def __init__(self, length: int = 60, largest: int = 8) -> None:
+        for name, value in (("length", length), ("largest", largest)):
+            if value < 2:
+                raise ValueError(f"{name} must be at least 2, got {value}")
+        self.length, self.largest = length, largest
+
+    def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
+        """Inputs (T, B, 3) one-hot, targets (T, B) the next symbol; every step counts."""
+        steps = self.length + 1
+        strings = -(-steps // 3)  # the shortest string has three symbols
+        counts = torch.randint(1, self.largest + 1, (strings, batch_size), generator=generator)
+        starts = torch.cat([torch.zeros(1, batch_size, dtype=torch.long), (2 * counts + 1).cumsum(dim=0)])[:-1]
+        every = torch.arange(steps).repeat(batch_size, 1)
+        number = torch.searchsorted(starts.T.contiguous(), every, right=True).T - 1
+        place = torch.arange(steps)[:, None] - starts.gather(0, number)
+        n = counts.gather(0, number)
+        symbols = torch.where(place == 0, START, torch.where(place <= n, A, B))
+        return Batch(one_hot(symbols[:-1], 3).float(), symbols[1:], cross_entropy)
+
+    def validation(self) -> Batch:
+        """500 sequences."""
+        return self.sample(500, generator=torch.Generator().manual_seed(1_000_001))
+
+    def test(self) -> Batch:
+        """2,000 sequences."""
+        return self.sample(2000, generator=torch.Generator().manual_seed(1_000_002))
+
+    def score(self, outputs: Tensor, batch: Batch) -> float:
+        """The mean cross-entropy over all steps, in nats."""
+        return float(batch.mean_loss(outputs))
+
+    def references(self) -> list[Reference]:
+        """On the test sequences: who sees only the current symbol, and who counts."""
+        test = self.test()
+        shown, following = test.inputs.argmax(dim=-1), test.targets
+        pairs = torch.bincount((3 * shown + following).flatten(), minlength=9).reshape(3, 3).double()
+        bigram = -(pairs * (pairs / pairs.sum(dim=1, keepdim=True)).clamp(min=1e-300).log()).sum() / following.numel()
+        return [
+            Reference("current symbol alone", float(bigram), "floor", "bigram frequencies of the test sequences"),
+            Reference("counting", self._counting(shown, following), "optimum", "P(a | k times a) of the generator"),
+        ]
+
+    def _counting(self, shown: Tensor, following: Tensor) -> float:
+        """The generator's own cross-entropy: after k times a, another a follows with odds (N − k) / (N − k + 1)."""
+        total, run = 0.0, torch.zeros(shown.shape[1], dtype=torch.long)
+        for symbols, targets in zip(shown, following, strict=True):
+            run = torch.where(symbols == A, run + 1, torch.where(symbols == START, 0, run))
+            more = (self.largest - run).double() / (self.largest - run + 1)
+            odds = torch.where(targets == A, more, 1 - more)[symbols == A]
+            total -= float(odds.log().sum())
+        return total / following.numel()
