@@ -101,6 +101,29 @@ def test_equal_runs_do_not_differ():
     assert (found.interval.mean, found.p, found.supported) == (0.0, 1.0, False)
 
 
+@pytest.mark.parametrize("shift", [0.1, -0.1, 1e-3])
+def test_differences_that_are_equal_up_to_rounding_are_equal(shift):
+    """0.4 − 0.3 and 0.6 − 0.5 differ in their last digits; scipy warns of a test on those."""
+    other = {seed: 0.1 * seed for seed in range(8)}
+    found = paired_difference({seed: score + shift for seed, score in other.items()}, other)
+    assert len({other[seed] + shift - other[seed] for seed in other}) > 1
+    assert found.interval.mean == pytest.approx(shift)
+    assert (found.p, found.supported) == (0.0, True)
+
+
+def test_scores_that_differ_in_rounding_alone_do_not_differ():
+    found = paired_difference({0: 0.1 + 0.2, 1: 0.1 + 0.7, 2: 1.0}, {0: 0.3, 1: 0.8, 2: 1.0})
+    assert found.interval.mean != 0
+    assert (found.p, found.supported) == (1.0, False)
+
+
+@given(st.dictionaries(st.integers(0, 5), st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=1))
+def test_a_difference_of_any_scores_is_given_without_a_warning(pairs):
+    found = paired_difference({s: a for s, (a, _) in pairs.items()}, {s: b for s, (_, b) in pairs.items()})
+    assert math.isnan(found.p) == (len(pairs) < 2)
+    assert found.supported == (found.p < 0.05)
+
+
 def test_no_common_seed_no_difference():
     assert paired_difference({0: 1.0}, {1: 1.0}) is None
 

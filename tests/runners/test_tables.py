@@ -1,13 +1,13 @@
 """Tables from records: order, floors, verdicts, marks, and nothing left out."""
 
 import csv as csv_module
+import dataclasses
 import io
 
 import pytest
 from rich.console import Console
 
 from throughtime.runners import tables
-from throughtime.runners.plots import write_figures
 from throughtime.runners.store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
 from throughtime.runners.suite import Choice, parse_suite
 from throughtime.tasks import Metric, Reference
@@ -154,12 +154,41 @@ FAILED = {
 def test_failed_runs_stay_with_status_and_reason(results):
     (table,) = tables.summarise(results(FAILED)).tables
     words = {row.name: tables.cells(table, row) for row in table.rows}
-    assert words["full"][1].startswith("0.3200 [")
+    assert words["full"][1] == "0.3200 [0.3000, 0.3400] (mean of 2 of 3)"
     assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
     assert words["rtrl"][1] == "–"
     assert words["rtrl"][-1] == "3 timeout: stopped at its deadline of 9 s"
     assert words["truncated(k1=1, k2=2)"][-1] == "3 skipped: not installed"
     assert words["readout_only"][-1] == "not run yet"
+
+
+def test_runs_that_are_still_missing_are_told(results):
+    (table,) = tables.summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
+    words = next(tables.cells(table, row) for row in table.rows if row.name == "full")
+    assert words[1] == "0.3100 [0.3000, 0.3200] (mean of 2 of 3)"
+    assert words[-1] == "2 done, 1 not run yet"
+
+
+def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
+    (table,) = tables.summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1] == "0.3000 [0.3000, 0.3000] (mean of 1 of 3)"
+    assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
+
+
+def test_nothing_beats_an_optimum(results):
+    lucky = SCORES | {"full": [0.05, 0.06, 0.07]}
+    assert rows(results(lucky))["full"].verdict == "beats classic"
+
+
+def test_small_scores_keep_two_digits(results):
+    small = {name: [1e-4 * value for value in values] for name, values in SCORES.items()}
+    references = (Reference("guess", 0.6e-4, "floor", "by hand"), Reference("noiseless", 0.0, "optimum", "by hand"))
+    (table,) = tables.summarise(results(small, references=references)).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1:3] == ["0.000032 [0.000030, 0.000034]", "0.000060"]
+    assert words["truncated(k1=1, k2=2)"][4] == "+0.000019"
+    assert words["noiseless"][1] == "0.000000"
 
 
 def test_a_failed_run_is_not_in_the_mean(results):
@@ -213,6 +242,25 @@ def test_latex_escapes_what_it_must(results):
     assert text.count(r"\begin{tabular}") == 1
 
 
+def test_latex_captions_escape_every_sign_of_a_title(results):
+    summary = tables.summarise(results())
+    text = tables.latex(dataclasses.replace(summary, title=r"50 % of $x^2$ & {a_b} ~ # \n"))
+    assert r"\caption{50 \% of \$x\textasciicircum{}2\$ \& \{a\_b\} \textasciitilde{} \# \textbackslash{}n. " in text
+    assert r"loss, $\downarrow$ lower is better" in text
+
+
+def test_files_are_the_same_at_every_call(results):
+    directory = results(FAILED)
+    first = [path.read_bytes() for path in tables.write_tables(directory)]
+    assert [path.read_bytes() for path in tables.write_tables(directory)] == first
+
+
+def test_a_log_gets_the_markdown_and_no_markup(results):
+    summary, log = tables.summarise(results()), io.StringIO()
+    tables.print_tables(summary, Console(file=log, width=40))
+    assert log.getvalue() == tables.markdown(summary) + "\n"
+
+
 def test_files_are_written_whole(results):
     directory = results()
     paths = tables.write_tables(directory)
@@ -234,22 +282,3 @@ def test_a_narrow_terminal_keeps_what_tells_most(results):
     assert any("score" in line and "floor" in line and "verdict" in line for line in lines)
     assert "tuned" not in screen.getvalue()
     assert "0.3200 [0.3000, 0.3400]" in screen.getvalue()
-
-
-@pytest.mark.parametrize("scores", [SCORES, FAILED, {name: values[:1] for name, values in SCORES.items()}])
-def test_figures_are_drawn_whatever_happened(results, scores):
-    paths = write_figures(results(scores))
-    assert [path.name for path in paths] == [
-        "curves_steps.png",
-        "curves_seconds.png",
-        "cost_accuracy.png",
-        "memory.png",
-        "gradient.png",
-    ]
-    for path in paths:
-        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-        assert path.stat().st_size > 10_000
-
-
-def test_figures_of_a_suite_that_never_ran(results):
-    assert len(write_figures(results({name: [] for name in SCORES}))) == 5
