@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .base import Cell, State
+from .kernels import fused
 
 
 class GRU(Cell):
@@ -37,15 +38,5 @@ class GRU(Cell):
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By torch's fused kernel."""
         weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
-        hidden, h = torch.gru(
-            inputs,
-            state[0][None],
-            weights,
-            has_biases=True,
-            num_layers=1,
-            dropout=0.0,
-            train=torch.is_grad_enabled(),
-            bidirectional=False,
-            batch_first=False,
-        )
+        hidden, h = fused(torch.gru, inputs, state[0][None], weights)
         return hidden, (h[0],)

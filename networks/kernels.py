@@ -1,14 +1,42 @@
-"""Recurrences over a whole window with a hand-written backward pass.
+"""Recurrences over a whole window: torch's fused layers, and one with a hand-written backward pass.
 
 Autograd over a step loop records several nodes a step and adds up dW in T small products. Here only the states are
 stored, a step of the backward pass is one product, and each weight's gradient is one product over the window.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+
+def fused(
+    layer: Callable[..., tuple[Tensor, ...]], inputs: Tensor, state: Tensor | tuple[Tensor, ...], weights: list[Tensor]
+) -> tuple[Tensor, ...]:
+    """`torch.lstm` or `torch.gru` over a window: one layer, one direction, time-major, with biases.
+
+    Args:
+        layer: the function.
+        inputs: (T, B, m).
+        state: the state's parts, each (1, B, n).
+        weights: W, U, b_ih and b_hh.
+
+    Returns:
+        The hidden states (T, B, n), then the last state's parts, each (1, B, n).
+    """
+    return layer(
+        inputs,
+        state,
+        weights,
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=torch.is_grad_enabled(),
+        bidirectional=False,
+        batch_first=False,
+    )
 
 
 class TanhRecurrence(torch.autograd.Function):

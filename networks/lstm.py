@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .base import Cell, State
+from .kernels import fused
 
 
 class LSTM(Cell):
@@ -41,15 +42,5 @@ class LSTM(Cell):
         """By torch's fused kernel."""
         weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
         h0, c0 = state
-        hidden, h, c = torch.lstm(
-            inputs,
-            (h0[None], c0[None]),
-            weights,
-            has_biases=True,
-            num_layers=1,
-            dropout=0.0,
-            train=torch.is_grad_enabled(),
-            bidirectional=False,
-            batch_first=False,
-        )
+        hidden, h, c = fused(torch.lstm, inputs, (h0[None], c0[None]), weights)
         return hidden, (h[0], c[0])

@@ -6,13 +6,13 @@ The target is the sum of the two marked values, at the last step.
 """
 
 import torch
-from torch import Tensor
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask, at_last_step
 from .losses import squared_error
 
 
-class Adding(Task):
+class Adding(GeneratedTask):
     """Add two marked values, far apart in a sequence.
 
     Args:
@@ -22,6 +22,7 @@ class Adding(Task):
     metric = Metric("MSE", better="lower")
     input_size = 2
     output_size = 1
+    validation_size, test_size = 2000, 10000
 
     def __init__(self, length: int = 50) -> None:
         if length < 2:
@@ -38,20 +39,7 @@ class Adding(Task):
         marked = (step == first) | (step == second)
         targets = torch.zeros(T, batch_size, 1)
         targets[-1, :, 0] = (values * marked).sum(dim=0)
-        mask = (step == T - 1).expand(-1, batch_size)
-        return Batch(torch.stack([values, marked.float()], dim=-1), targets, squared_error, mask)
-
-    def validation(self) -> Batch:
-        """2,000 sequences."""
-        return self.sample(2000, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """10,000 sequences."""
-        return self.sample(10_000, generator=torch.Generator().manual_seed(1_000_002))
-
-    def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The mean squared error at the last step."""
-        return float(batch.mean_loss(outputs))
+        return Batch(torch.stack([values, marked.float()], dim=-1), targets, squared_error, at_last_step(T, batch_size))
 
     def references(self) -> list[Reference]:
         """The constant 1 is the best guess without the inputs: the variance of a sum of two uniform values."""

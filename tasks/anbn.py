@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask
 from .losses import cross_entropy
 
 START, A, B = 0, 1, 2
 
 
-class Anbn(Task):
+class Anbn(GeneratedTask):
     """Predict the next symbol of strings S aⁿ bⁿ.
 
     Args:
@@ -26,6 +27,7 @@ class Anbn(Task):
     metric = Metric("cross-entropy (nats)", better="lower")
     input_size = 3
     output_size = 3
+    validation_size, test_size = 500, 2000
 
     def __init__(self, length: int = 60, largest: int = 8) -> None:
         for name, value in (("length", length), ("largest", largest)):
@@ -45,18 +47,6 @@ class Anbn(Task):
         n = counts.gather(0, number)
         symbols = torch.where(place == 0, START, torch.where(place <= n, A, B))
         return Batch(one_hot(symbols[:-1], 3).float(), symbols[1:], cross_entropy)
-
-    def validation(self) -> Batch:
-        """500 sequences."""
-        return self.sample(500, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """2,000 sequences."""
-        return self.sample(2000, generator=torch.Generator().manual_seed(1_000_002))
-
-    def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The mean cross-entropy over all steps, in nats."""
-        return float(batch.mean_loss(outputs))
 
     def references(self) -> list[Reference]:
         """On the test sequences: who sees only the current symbol, and who counts."""

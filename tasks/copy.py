@@ -8,17 +8,17 @@ which the string is to be repeated; at all other steps the target is blank. T = 
 from math import log
 
 import torch
-from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask
 from .losses import cross_entropy
 
 KINDS = 8
 BLANK, GO = KINDS, KINDS + 1
 
 
-class Copy(Task):
+class Copy(GeneratedTask):
     """Repeat a string after a long blank.
 
     Args:
@@ -29,6 +29,7 @@ class Copy(Task):
     metric = Metric("cross-entropy (nats)", better="lower")
     input_size = KINDS + 2
     output_size = KINDS + 2
+    validation_size, test_size = 200, 500
 
     def __init__(self, length: int = 20, symbols: int = 10) -> None:
         for name, value in (("length", length), ("symbols", symbols)):
@@ -45,18 +46,6 @@ class Copy(Task):
         shown[self.symbols + self.length - 1] = GO
         targets[-self.symbols :] = string
         return Batch(one_hot(shown, KINDS + 2).float(), targets, cross_entropy)
-
-    def validation(self) -> Batch:
-        """200 sequences."""
-        return self.sample(200, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """500 sequences."""
-        return self.sample(500, generator=torch.Generator().manual_seed(1_000_002))
-
-    def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The mean cross-entropy over all steps, in nats."""
-        return float(batch.mean_loss(outputs))
 
     def references(self) -> list[Reference]:
         """Without memory: blanks are certain, and each recalled symbol is one of 8."""

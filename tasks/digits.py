@@ -15,6 +15,7 @@ from torch import Tensor
 from throughtime.networks import Unavailable
 
 from .base import Batch, Metric, Reference, Task
+from .generated import accuracy_at_last_step, at_last_step
 from .losses import cross_entropy
 from .packaged import locate
 
@@ -75,7 +76,7 @@ class Digits(Task):
 
     def score(self, outputs: Tensor, batch: Batch) -> float:
         """The share of images whose class has the largest output at the last step."""
-        return float((outputs[-1].argmax(dim=-1) == batch.targets[-1]).double().mean())
+        return accuracy_at_last_step(outputs, batch)
 
     def references(self) -> list[Reference]:
         """The most frequent class, and two classifiers that see the whole image at once."""
@@ -111,5 +112,5 @@ class Digits(Task):
         images, classes = load()
         inputs = images[chosen].unflatten(1, (-1, self.input_size)).transpose(0, 1).contiguous()
         steps = len(inputs)
-        mask = (torch.arange(steps) == steps - 1)[:, None].expand(-1, len(chosen))
+        mask = at_last_step(steps, len(chosen))
         return Batch(inputs, classes[chosen].expand(steps, -1), cross_entropy, mask)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask, accuracy_at_last_step, at_last_step
 from .losses import cross_entropy
 
 
-class FirstSymbol(Task):
+class FirstSymbol(GeneratedTask):
     """Name the first symbol after a stretch of noise.
 
     Args:
@@ -36,20 +37,12 @@ class FirstSymbol(Task):
         symbols = torch.randint(self.classes, (batch_size,), generator=generator)
         inputs = self.noise * torch.randn(self.length, batch_size, self.classes, generator=generator)
         inputs[0] = one_hot(symbols, self.classes)
-        mask = (torch.arange(self.length) == self.length - 1)[:, None].expand(-1, batch_size)
+        mask = at_last_step(self.length, batch_size)
         return Batch(inputs, symbols.expand(self.length, -1), cross_entropy, mask)
 
-    def validation(self) -> Batch:
-        """1,000 sequences."""
-        return self.sample(1000, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """4,000 sequences."""
-        return self.sample(4000, generator=torch.Generator().manual_seed(1_000_002))
-
     def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The share of sequences whose symbol has the largest output at the last step."""
-        return float((outputs[-1].argmax(dim=-1) == batch.targets[-1]).double().mean())
+        """The share of sequences whose class has the largest output at the last step."""
+        return accuracy_at_last_step(outputs, batch)
 
     def references(self) -> list[Reference]:
         """The noise says nothing about the symbol."""

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask, accuracy_at_last_step, at_last_step
 from .losses import cross_entropy
 
 DISTRACTORS, X, BEGIN, END = 4, 4, 6, 7
 PLACES = {2: ((0.10, 0.20), (0.50, 0.60)), 3: ((0.10, 0.20), (0.33, 0.43), (0.66, 0.76))}
 
 
-class TemporalOrder(Task):
+class TemporalOrder(GeneratedTask):
     """Tell the order of two or three rare symbols.
 
     Args:
@@ -48,21 +49,13 @@ class TemporalOrder(Task):
             place = torch.randint(low, high, (batch_size,), generator=generator)
             shown[place, torch.arange(batch_size)] = X + kind
         order = (kinds * 2 ** torch.arange(self.symbols)[:, None]).sum(dim=0)
-        mask = (torch.arange(self.length) == self.length - 1)[:, None].expand(-1, batch_size)
+        mask = at_last_step(self.length, batch_size)
         targets = order.expand(self.length, -1)
         return Batch(one_hot(shown, self.input_size).float(), targets, cross_entropy, mask)
 
-    def validation(self) -> Batch:
-        """1,000 sequences."""
-        return self.sample(1000, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """4,000 sequences."""
-        return self.sample(4000, generator=torch.Generator().manual_seed(1_000_002))
-
     def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The share of sequences whose order has the largest output at the last step."""
-        return float((outputs[-1].argmax(dim=-1) == batch.targets[-1]).double().mean())
+        """The share of sequences whose class has the largest output at the last step."""
+        return accuracy_at_last_step(outputs, batch)
 
     def references(self) -> list[Reference]:
         """All orders are equally likely; who remembers only the last symbol knows half of the orders."""

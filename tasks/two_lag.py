@@ -7,9 +7,9 @@ both reaches known cross-entropies, so the loss alone tells which dependencies a
 from math import log
 
 import torch
-from torch import Tensor
 
-from .base import Batch, Metric, Reference, Task
+from .base import Batch, Metric, Reference
+from .generated import GeneratedTask
 from .losses import cross_entropy
 
 
@@ -18,7 +18,7 @@ def entropy(p: float) -> float:
     return -sum(q * log(q) for q in (p, 1 - p) if q > 0)
 
 
-class TwoLag(Task):
+class TwoLag(GeneratedTask):
     """Predict a symbol from a coin's value a and b steps ago.
 
     Args:
@@ -30,6 +30,7 @@ class TwoLag(Task):
     metric = Metric("cross-entropy (nats)", better="lower")
     input_size = 1
     output_size = 2
+    validation_size, test_size = 2000, 10000
 
     def __init__(self, a: int = 3, b: int = 8, length: int = 24) -> None:
         if a < 0 or b < 0 or a == b:
@@ -48,18 +49,6 @@ class TwoLag(Task):
         y = (torch.rand(odds.shape, generator=generator) < odds).long()
         mask = (torch.arange(self.length) >= start)[:, None].expand(-1, batch_size)
         return Batch(x[..., None].float(), y, cross_entropy, mask)
-
-    def validation(self) -> Batch:
-        """2,000 sequences."""
-        return self.sample(2000, generator=torch.Generator().manual_seed(1_000_001))
-
-    def test(self) -> Batch:
-        """10,000 sequences: the scores' sampling error is then about .001."""
-        return self.sample(10_000, generator=torch.Generator().manual_seed(1_000_002))
-
-    def score(self, outputs: Tensor, batch: Batch) -> float:
-        """The mean cross-entropy over the targets, in nats."""
-        return float(batch.mean_loss(outputs))
 
     def references(self) -> list[Reference]:
         """The expected cross-entropy of a predictor that knows neither lag, one of them, or both."""
