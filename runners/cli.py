@@ -100,7 +100,8 @@ def table(
     ] = "terminal",
 ) -> None:
     """Print a results directory's tables."""
-    from .tables import FORMATS, print_tables, summarise
+    from .summary import summarise
+    from .tables import FORMATS, print_tables
 
     with _bad_input():
         tables = summarise(directory)
@@ -149,7 +150,8 @@ def main() -> None:
 
 def _show(directory: Path, console: Console) -> None:
     from .plots import write_figures
-    from .tables import print_tables, summarise, write_tables
+    from .summary import summarise
+    from .tables import print_tables, write_tables
 
     print_tables(summarise(directory), console)
     paths = [*write_tables(directory), *write_figures(directory)]

@@ -1,20 +1,20 @@
 """A results directory as figures: learning curves over steps and seconds, cost against accuracy, memory, gradients.
 
 An algorithm has the same colour in every figure, floors and optima are drawn in, and bands are 95 % bootstrap intervals
-over seeds. The plotting libraries are imported when a figure is drawn: they take seconds to load.
+over seeds. A run that ended early leaves the mean that it was part of, so every panel names those that did, and a cross
+marks where. The plotting libraries are imported when a figure is drawn: they take seconds to load.
 """
 
 import os
+import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from throughtime.tasks import Reference
-
-from .store import Manifest, Store, load_curves, load_results
+from .panels import Drawing, Panel
+from .statistics import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,68 +22,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 150
-MARKERS = "osD^vP*X<>hpd8"
+COLUMNS = 3
+"""Panels side by side."""
 STYLES = {"floor": ("#444444", "--"), "baseline": ("#777777", "-."), "optimum": ("#2b7a3d", ":")}
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one panel shows: a task on a cell."""
-
-    task: str
-    cell: str
-    metric: str
-    better: str
-    references: tuple[Reference, ...]
-
-    @property
-    def title(self) -> str:
-        """The task, with the cell."""
-        return f"{self.task}, {self.cell}"
-
-    @property
-    def score(self) -> str:
-        """The metric and which way it goes."""
-        return f"{self.metric}, {'lower' if self.better == 'lower' else 'higher'} is better"
-
-    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows that belong to this panel."""
-        return frame[(frame["task"] == self.task) & (frame["cell"] == self.cell)] if len(frame) else frame
-
-
-class Drawing:
-    """A directory's results, ready to be drawn."""
-
-    def __init__(self, directory: str | Path) -> None:
-        store = Store.open(directory)
-        self.manifest: Manifest = store.manifest()
-        self.curves = load_curves(directory)
-        results = load_results(directory)
-        self.runs = (
-            results[(results["purpose"] == "report") & (results["status"] == "done")] if len(results) else results
-        )
-        self.panels = [
-            Panel(task, cell, facts.metric.name, facts.metric.better, facts.references)
-            for task, cell in dict.fromkeys((group.task, group.cell) for group in self.manifest.groups)
-            for facts in [self.manifest.tasks[task]]
-        ]
-        self.algorithms = list(dict.fromkeys(group.algorithm for group in self.manifest.groups))
-
-    def palette(self) -> dict[str, Any]:
-        """A colour for each algorithm, told apart by colour-blind readers as far as ten go."""
-        import seaborn as sns
-
-        many = len(self.algorithms) > 10
-        colours = sns.color_palette("husl" if many else "colorblind", len(self.algorithms))
-        return dict(zip(self.algorithms, colours, strict=True))
-
-    def marker(self, algorithm: str) -> str:
-        """A mark for each algorithm."""
-        return MARKERS[self.algorithms.index(algorithm) % len(MARKERS)]
 
 
 def write_figures(directory: str | Path) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results."""
+    folder = Path(directory) / "figures"
+    paths = []
+    for name, figure in draw_figures(directory).items():
+        folder.mkdir(exist_ok=True)
+        temporary = folder / f".{name}.{os.getpid()}.png"
+        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+        paths.append(temporary.replace(folder / f"{name}.png"))
+    return paths
+
+
+def draw_figures(directory: str | Path) -> "dict[str, Figure]":
+    """Every figure by name; `BadInput` if the directory holds no results."""
     drawing = Drawing(directory)
     figures: dict[str, Callable[[Drawing], Figure]] = {
         "curves_steps": lambda d: _curves(d, "steps", "time steps of training data"),
@@ -92,32 +49,33 @@ def write_figures(directory: str | Path) -> list[Path]:
         "memory": _memory,
         "gradient": _gradient,
     }
-    folder = Path(directory) / "figures"
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for name, draw in figures.items():
-        temporary = folder / f".{name}.{os.getpid()}.png"
-        draw(drawing).savefig(temporary, dpi=DPI, metadata={"Software": None})
-        paths.append(temporary.replace(folder / f"{name}.png"))
-    return paths
+    return {name: draw(drawing) for name, draw in figures.items()}
 
 
-def _canvas(drawing: Drawing, title: str, rows: int = 1) -> tuple["Figure", "list[list[Axes]]"]:
-    """A figure with a column for each panel; drawn without a screen."""
+def _canvas(drawing: Drawing, title: str, kinds: int = 1) -> tuple["Figure", "list[list[Axes]]"]:
+    """A figure, drawn without a screen, and for each kind of curve the axes of every panel."""
     import seaborn as sns
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = len(drawing.panels)
+    columns = min(len(drawing.panels), COLUMNS)
+    rows = -(-len(drawing.panels) // columns) * kinds
     with sns.axes_style("whitegrid"):
-        figure = Figure(figsize=(1.5 + 5.5 * columns + 2, 0.8 + 3.9 * rows), layout="constrained")
+        figure = Figure(figsize=(3 + 6 * columns, 0.8 + 4.1 * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, columns, squeeze=False)
-    figure.suptitle(f"{title}\n{drawing.manifest.suite.title}", fontsize=12)
-    return figure, axes.tolist()
+        grid = figure.subplots(rows, columns, squeeze=False)
+    words = f"{title}\n{textwrap.fill(drawing.manifest.suite.title, 70 * columns)}"
+    figure.suptitle(words, fontsize=11, x=0.01, ha="left", parse_math=False)  # at the left, clear of the legend
+    axes = [[ax for row in grid[kind::kinds] for ax in row] for kind in range(kinds)]
+    for row in axes:
+        for panel, ax in zip(drawing.panels, row, strict=False):
+            ax.set_title(panel.title, fontsize=9)
+        for ax in row[len(drawing.panels) :]:
+            ax.remove()
+    return figure, [row[: len(drawing.panels)] for row in axes]
 
 
-def _legend(figure: "Figure", drawing: Drawing) -> None:
+def _legend(figure: "Figure", drawing: Drawing, *, crosses: bool = False) -> None:
     """One legend for all panels, at the right."""
     from matplotlib.lines import Line2D
 
@@ -126,26 +84,58 @@ def _legend(figure: "Figure", drawing: Drawing) -> None:
         Line2D([], [], color=palette[name], marker=drawing.marker(name), linestyle="-", label=name)
         for name in drawing.algorithms
     ]
+    if crosses and len(drawing.curves) and (drawing.curves["status"] != "done").any():
+        handles.append(Line2D([], [], color="#444444", marker="x", linestyle="", label="a run ended early"))
     figure.legend(handles=handles, loc="outside right upper", title="algorithm", frameon=False)
 
 
 def _references(axes: "Axes", panel: Panel) -> None:
-    """Lines for floors, baselines and optima, named at the inner edge."""
+    """Lines for floors, baselines and optima, named at the right edge; called when the scales are set."""
     for reference in panel.references:
         colour, style = STYLES[reference.kind]
         axes.axhline(reference.value, color=colour, linestyle=style, linewidth=1)
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())  # what follows is placed in them, so they are final
+    to_axes = axes.transScale + axes.transLimits
+    heights = [float(to_axes.transform((axes.get_xlim()[1], reference.value))[1]) for reference in panel.references]
+    for reference, height, shown in zip(panel.references, heights, _spread(heights), strict=True):
         axes.annotate(
-            f"{reference.kind}: {reference.name}",
-            (0.995, reference.value),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(0, 1),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
+            textwrap.fill(f"{reference.kind}: {reference.name}", 28),
+            (1, height),
+            xycoords="axes fraction",
+            xytext=(1.03, shown),
+            ha="left",
+            va="center",
             fontsize=7,
-            color=colour,
-            annotation_clip=True,
+            color=STYLES[reference.kind][0],
+            arrowprops={"arrowstyle": "-", "color": STYLES[reference.kind][0], "linewidth": 0.6, "shrinkA": 0},
         )
+
+
+def _spread(heights: list[float], gap: float = 0.06) -> list[float]:
+    """Heights in the same order, from 0 to 1, as near to the given ones as a gap between neighbours lets them be.
+
+    >>> _spread([0.5, 0.5], gap=0.25)
+    [0.375, 0.625]
+    """
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    gap = min(gap, 1 / max(len(heights) - 1, 1))
+    placed: list[list[float]] = []  # clusters of neighbours that touch
+    for number in order:
+        cluster = [heights[number]]
+        while placed and _lowest(cluster, gap) - gap < _lowest(placed[-1], gap) + gap * (len(placed[-1]) - 1):
+            cluster = placed.pop() + cluster
+        placed.append(cluster)
+    spread = [_lowest(cluster, gap) + gap * place for cluster in placed for place in range(len(cluster))]
+    shown = [0.0] * len(heights)
+    for number, height in zip(order, spread, strict=True):
+        shown[number] = height
+    return shown
+
+
+def _lowest(cluster: list[float], gap: float) -> float:
+    """Where the lowest label of a cluster stands: centred on its heights, within 0 and 1."""
+    extent = gap * (len(cluster) - 1)
+    return min(max(sum(cluster) / len(cluster) - extent / 2, 0.0), 1.0 - extent)
 
 
 def _plain_log(axis: "Axis") -> None:
@@ -190,22 +180,33 @@ def _line(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -
     )
 
 
+def _ends(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -> None:
+    """A cross where a run ended that is not done."""
+    palette = drawing.palette()
+    for (_, algorithm), points in frame[frame["status"] != "done"].groupby(["key", "algorithm"], sort=False):
+        last = points.iloc[-1]
+        axes.scatter([last[x]], [last[y]], marker="x", s=70, color=[palette[str(algorithm)]], zorder=5)
+
+
 def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     """The score on test data along training, with the references."""
     figure, axes = _canvas(drawing, "Learning curves: score on test data, mean and 95 % interval over seeds")
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
         if len(frame):
-            _line(ax, drawing, _by_seed_mean(frame, x), x, "metric")
+            frame = _by_seed_mean(frame, x)
+            _line(ax, drawing, frame, x, "metric")
+            _ends(ax, drawing, frame, x, "metric")
             _scale(ax, panel, frame["metric"])
         else:
             _nothing(ax)
-        _references(ax, panel)
         if x == "seconds" and len(frame):
             ax.set_xscale("symlog", linthresh=0.1)
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             ax.set_xlim(left=0)
-        ax.set(title=panel.title, xlabel=label, ylabel=panel.score)
-    _legend(figure, drawing)
+        _references(ax, panel)
+        ax.set(xlabel=label, ylabel=panel.score)
+    _legend(figure, drawing, crosses=True)
     return figure
 
 
@@ -219,16 +220,17 @@ def _scale(ax: "Axes", panel: Panel, values: pd.Series) -> None:
 
 def _cost_accuracy(drawing: Drawing) -> "Figure":
     """The test score against the time of a step: down and left is better, where lower scores are."""
-    figure, axes = _canvas(drawing, "Cost against accuracy: test score, mean and range over seeds")
+    figure, axes = _canvas(drawing, "Cost against accuracy: test score, mean and 95 % interval over seeds")
     palette = drawing.palette()
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.runs)
         for name, runs in frame.groupby("algorithm", sort=False) if len(frame) else []:
-            score, cost = runs["test"].astype(float), 1e3 * float(runs["wall_per_step"].astype(float).median())
-            spread = [[score.mean() - score.min()], [score.max() - score.mean()]]
+            score, cost = interval(runs["test"].to_list()), 1e3 * float(runs["wall_per_step"].astype(float).median())
+            below, above = score.mean - score.low, score.high - score.mean
+            spread = [[max(below, 0.0)], [max(above, 0.0)]]  # rounding must not make a bar negative
             ax.errorbar(
                 [cost],
-                [score.mean()],
+                [score.mean],
                 yerr=spread,
                 fmt=drawing.marker(str(name)),
                 color=palette[str(name)],
@@ -242,9 +244,7 @@ def _cost_accuracy(drawing: Drawing) -> "Figure":
         else:
             _nothing(ax)
         _references(ax, panel)
-        ax.set(
-            title=panel.title, xlabel="training time per time step of the batch (ms, this machine)", ylabel=panel.score
-        )
+        ax.set(xlabel="training time per time step of the batch (ms, this machine)", ylabel=panel.score)
     _legend(figure, drawing)
     return figure
 
@@ -254,24 +254,25 @@ def _memory(drawing: Drawing) -> "Figure":
     figure, axes = _canvas(drawing, "Memory of one batch's updates, beyond parameters and data (16 sequences)")
     palette = drawing.palette()
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
-        frame = panel.of(drawing.runs)
-        peak = frame.groupby("algorithm", sort=False)["peak_bytes"].first().astype(float) / 1024 if len(frame) else None
-        if peak is None:
-            _nothing(ax)
+        frame = panel.of(drawing.measured)  # counted before training, so known of diverged runs too
+        frame = frame[frame["peak_bytes"].notna()] if len(frame) else frame
+        if not len(frame):
+            _nothing(ax, "nothing was measured")
         else:
+            peak = frame.groupby("algorithm", sort=False)["peak_bytes"].first().astype(float) / 1024
             peak = peak.reindex([name for name in reversed(drawing.algorithms) if name in peak.index])
             bars = ax.barh(list(peak.index), peak.to_list(), color=[palette[str(name)] for name in peak.index])
             ax.bar_label(bars, fmt="{:,.1f}", padding=3, fontsize=8)
             ax.set_xscale("log")
             _plain_log(ax.xaxis)
             ax.margins(x=0.2)
-        ax.set(title=panel.title, xlabel="KiB (exact count on a CPU)")
+        ax.set(xlabel="KiB (exact count on a CPU)")
     return figure
 
 
 def _gradient(drawing: Drawing) -> "Figure":
     """The gradient's norm and its cosine with the exact gradient, along training."""
-    figure, axes = _canvas(drawing, "Gradients along training, mean and 95 % interval over seeds", rows=2)
+    figure, axes = _canvas(drawing, "Gradients along training, mean and 95 % interval over seeds", kinds=2)
     shown = (("gradient_norm", "mean norm of the updates' gradients"), ("cosine", "cosine with the exact gradient"))
     for row, (column, label) in zip(axes, shown, strict=True):
         for panel, ax in zip(drawing.panels, row, strict=True):
@@ -279,6 +280,7 @@ def _gradient(drawing: Drawing) -> "Figure":
             frame = frame[frame[column].notna()].astype({column: float}) if len(frame) else frame
             if len(frame):
                 _line(ax, drawing, frame, "steps", column)
+                _ends(ax, drawing, frame, "steps", column)
             else:
                 _nothing(ax)
             if column == "gradient_norm" and len(frame) and float(frame[column].min()) > 0:
@@ -286,6 +288,6 @@ def _gradient(drawing: Drawing) -> "Figure":
                 _plain_log(ax.yaxis)
             if column == "cosine":
                 ax.axhline(0, color="#777777", linewidth=1)
-            ax.set(title=panel.title, xlabel="time steps of training data", ylabel=label)
-    _legend(figure, drawing)
+            ax.set(xlabel="time steps of training data", ylabel=label)
+    _legend(figure, drawing, crosses=True)
     return figure

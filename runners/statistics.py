@@ -26,10 +26,6 @@ class Interval:
     high: float
     n: int
 
-    def better_than(self, value: float, better: str) -> bool:
-        """Whether the whole interval is on the better side of a value; `better` is "lower" or "higher"."""
-        return self.high < value if better == "lower" else self.low > value
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -73,6 +69,19 @@ def paired_difference(one: Mapping[int, float], other: Mapping[int, float]) -> D
     largest = max(abs(scores[seed]) for scores in (one, other) for seed in seeds)
     p = _paired_p(differences, ROUNDING * largest)
     return Difference(interval(differences.tolist()), p, p < 1 - LEVEL)
+
+
+def supported_better(values: Sequence[float], reference: float, better: str) -> bool:
+    """Whether the mean is better than a reference, and a t-test over the values supports it at 5 %.
+
+    Args:
+        values: one a seed; fewer than two support nothing.
+        reference: what they are to be better than.
+        better: "lower" or "higher".
+    """
+    gains = (1 if better == "higher" else -1) * (np.asarray(values, dtype=float) - reference)
+    largest = max(float(np.abs(values).max()), abs(reference))
+    return bool(gains.mean() > 0 and _paired_p(gains, ROUNDING * largest) < 1 - LEVEL)
 
 
 def _paired_p(differences: np.ndarray, rounding: float) -> float:

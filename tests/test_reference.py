@@ -6,7 +6,8 @@ import pytest
 
 from throughtime.runners import load_results, load_suite
 from throughtime.runners.store import Store
-from throughtime.runners.tables import csv, latex, markdown, summarise
+from throughtime.runners.summary import summarise
+from throughtime.runners.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "quickstart"
 TWO_LAG = "two_lag(length=16)"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from throughtime.runners.statistics import Interval, interval, paired_difference
+from throughtime.runners.statistics import Interval, interval, paired_difference, supported_better
 
 
 def test_interval_of_three_is_the_enumerated_bootstrap():
@@ -59,14 +59,27 @@ def test_interval_holds_its_mean_and_stays_within_the_values(values):
     assert found.mean - slack <= found.high <= max(values) + slack
 
 
-@pytest.mark.parametrize(("better", "value", "expected"), [("lower", 3.1, True), ("lower", 2.9, False)])
-def test_better_than_takes_the_whole_interval(better, value, expected):
-    assert Interval(2.0, 1.0, 3.0, 3).better_than(value, better) is expected
+@pytest.mark.parametrize(
+    ("values", "reference", "better", "expected"),
+    [
+        ([1.0, 1.1, 1.2], 2.0, "lower", True),
+        ([1.0, 1.1, 1.2], 2.0, "higher", False),
+        ([1.0, 1.1, 1.2], 0.5, "higher", True),
+        ([1.0, 1.1, 1.2], 1.2, "lower", False),  # on average better, but not by what the spread supports
+        ([1.0, 1.0, 1.0], 1.1, "lower", True),
+        ([1.0, 1.0, 1.0], 1.0, "lower", False),
+        ([1.0], 9.0, "lower", False),
+    ],
+)
+def test_better_than_a_reference_as_far_as_the_seeds_tell(values, reference, better, expected):
+    assert supported_better(values, reference, better) is expected
 
 
-def test_better_than_where_higher_is_better():
-    assert Interval(2.0, 1.0, 3.0, 3).better_than(0.9, "higher")
-    assert not Interval(2.0, 1.0, 3.0, 3).better_than(1.1, "higher")
+def test_better_than_a_reference_is_the_t_test():
+    values = [0.9, 1.3, 1.1, 0.8]
+    for reference in np.linspace(1.1, 1.9, 17):
+        p = stats.ttest_1samp(values, reference).pvalue
+        assert supported_better(values, float(reference), "lower") == (p < 0.05)
 
 
 def test_difference_is_paired_by_seed():

@@ -10,6 +10,7 @@ from rich.console import Console
 from throughtime.runners import tables
 from throughtime.runners.store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
 from throughtime.runners.suite import Choice, parse_suite
+from throughtime.runners.summary import summarise
 from throughtime.tasks import Metric, Reference
 
 SUITE = """
@@ -89,7 +90,7 @@ def results(tmp_path):
 
 
 def rows(directory):
-    (table,) = tables.summarise(directory).tables
+    (table,) = summarise(directory).tables
     return {row.name: row for row in table.rows}
 
 
@@ -122,21 +123,26 @@ def test_a_floor_must_be_beaten_by_more_than_its_sampling_error(results):
 
 
 def test_verdict_where_higher_is_better(results):
-    references = (Reference("majority", 0.55, "floor", "by hand"), Reference("classic", 0.3, "baseline", "by hand"))
+    references = (Reference("majority", 0.5, "floor", "by hand"), Reference("classic", 0.3, "baseline", "by hand"))
     found = rows(results(references=references, metric=Metric("accuracy", better="higher")))
     assert found["full"].verdict == "not learned"
     assert found["readout_only"].verdict == "beats the floor"
 
 
+@pytest.mark.parametrize("scores", [[0.59, 0.30, 0.55], [0.3]], ids=["spread", "one seed"])
+def test_verdict_that_the_seeds_do_not_support_is_marked(results, scores):
+    assert rows(results(SCORES | {"readout_only": scores}))["readout_only"].verdict == "~beats the floor"
+
+
 def test_every_score_has_the_best_floor_beside_it(results):
-    (table,) = tables.summarise(results()).tables
+    (table,) = summarise(results()).tables
     for row in table.rows:
         words = tables.cells(table, row)
         assert row.kind != "run" or words[2] == "0.6000"
 
 
 def test_unsupported_differences_are_marked(results):
-    (table,) = tables.summarise(results()).tables
+    (table,) = summarise(results()).tables
     marked = {row.name: tables.cells(table, row)[4] for row in table.rows}
     assert marked["rtrl"] == "~+0.0000"
     assert marked["truncated(k1=1, k2=2)"] == "+0.1933"
@@ -152,7 +158,7 @@ FAILED = {
 
 
 def test_failed_runs_stay_with_status_and_reason(results):
-    (table,) = tables.summarise(results(FAILED)).tables
+    (table,) = summarise(results(FAILED)).tables
     words = {row.name: tables.cells(table, row) for row in table.rows}
     assert words["full"][1] == "0.3200 [0.3000, 0.3400] (mean of 2 of 3)"
     assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
@@ -163,14 +169,14 @@ def test_failed_runs_stay_with_status_and_reason(results):
 
 
 def test_runs_that_are_still_missing_are_told(results):
-    (table,) = tables.summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
+    (table,) = summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
     words = next(tables.cells(table, row) for row in table.rows if row.name == "full")
     assert words[1] == "0.3100 [0.3000, 0.3200] (mean of 2 of 3)"
     assert words[-1] == "2 done, 1 not run yet"
 
 
 def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
-    (table,) = tables.summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
+    (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
     words = {row.name: tables.cells(table, row) for row in table.rows}
     assert words["full"][1] == "0.3000 [0.3000, 0.3000] (mean of 1 of 3)"
     assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
@@ -184,7 +190,7 @@ def test_nothing_beats_an_optimum(results):
 def test_small_scores_keep_two_digits(results):
     small = {name: [1e-4 * value for value in values] for name, values in SCORES.items()}
     references = (Reference("guess", 0.6e-4, "floor", "by hand"), Reference("noiseless", 0.0, "optimum", "by hand"))
-    (table,) = tables.summarise(results(small, references=references)).tables
+    (table,) = summarise(results(small, references=references)).tables
     words = {row.name: tables.cells(table, row) for row in table.rows}
     assert words["full"][1:3] == ["0.000032 [0.000030, 0.000034]", "0.000060"]
     assert words["truncated(k1=1, k2=2)"][4] == "+0.000019"
@@ -197,11 +203,11 @@ def test_a_failed_run_is_not_in_the_mean(results):
 
 def test_markdown_is_the_same_at_every_call(results):
     directory = results()
-    assert tables.markdown(tables.summarise(directory)) == tables.markdown(tables.summarise(directory))
+    assert tables.markdown(summarise(directory)) == tables.markdown(summarise(directory))
 
 
 def test_markdown_names_the_protocol_and_the_machine(results):
-    text = tables.markdown(tables.summarise(results()))
+    text = tables.markdown(summarise(results()))
     for part in (
         "A made-up suite",
         "Measured on: a made-up machine.",
@@ -216,14 +222,14 @@ def test_markdown_names_the_protocol_and_the_machine(results):
 
 def test_markdown_rows_have_a_cell_for_every_heading(results):
     broken = SCORES | {"rtrl": [{"status": "error", "reason": "a | b\nc"}] * 3}
-    lines = tables.markdown(tables.summarise(results(broken))).splitlines()
+    lines = tables.markdown(summarise(results(broken))).splitlines()
     table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
     assert len(table) == 2 + 4 + 4
     assert {line.count("|") for line in table} == {len(tables.HEADINGS) + 1}
 
 
 def test_csv_has_every_row_unrounded(results):
-    read = list(csv_module.DictReader(io.StringIO(tables.csv(tables.summarise(results())))))
+    read = list(csv_module.DictReader(io.StringIO(tables.csv(summarise(results())))))
     assert len(read) == 8
     full = next(row for row in read if row["name"] == "full")
     assert float(full["mean"]) == pytest.approx(0.32)
@@ -234,7 +240,7 @@ def test_csv_has_every_row_unrounded(results):
 
 
 def test_latex_escapes_what_it_must(results):
-    text = tables.latex(tables.summarise(results()))
+    text = tables.latex(summarise(results()))
     assert r"two\_lag" in text
     assert r"readout\_only" in text
     assert "two_lag" not in text
@@ -243,7 +249,7 @@ def test_latex_escapes_what_it_must(results):
 
 
 def test_latex_captions_escape_every_sign_of_a_title(results):
-    summary = tables.summarise(results())
+    summary = summarise(results())
     text = tables.latex(dataclasses.replace(summary, title=r"50 % of $x^2$ & {a_b} ~ # \n"))
     assert r"\caption{50 \% of \$x\textasciicircum{}2\$ \& \{a\_b\} \textasciitilde{} \# \textbackslash{}n. " in text
     assert r"loss, $\downarrow$ lower is better" in text
@@ -256,7 +262,7 @@ def test_files_are_the_same_at_every_call(results):
 
 
 def test_a_log_gets_the_markdown_and_no_markup(results):
-    summary, log = tables.summarise(results()), io.StringIO()
+    summary, log = summarise(results()), io.StringIO()
     tables.print_tables(summary, Console(file=log, width=40))
     assert log.getvalue() == tables.markdown(summary) + "\n"
 
@@ -270,14 +276,14 @@ def test_files_are_written_whole(results):
 
 def test_terminal_shows_every_row(results):
     screen = io.StringIO()
-    tables.print_tables(tables.summarise(results()), Console(file=screen, force_terminal=True, width=220))
+    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=220))
     for name in (*SCORES, "optimum: best", "0.3200 [0.3000, 0.3400]"):
         assert name in screen.getvalue()
 
 
 def test_a_narrow_terminal_keeps_what_tells_most(results):
     screen = io.StringIO()
-    tables.print_tables(tables.summarise(results()), Console(file=screen, force_terminal=True, width=90))
+    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=90))
     lines = screen.getvalue().splitlines()
     assert any("score" in line and "floor" in line and "verdict" in line for line in lines)
     assert "tuned" not in screen.getvalue()

@@ -1,0 +1,190 @@
+"""A results directory summed up: for each task and cell, runs and references in one order of merit.
+
+Everything is drawn from records and manifest alone, so the same records give the same summary.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from throughtime.tasks import Metric, Reference
+
+from .experiment import Budget
+from .statistics import Difference, Interval, interval, paired_difference, supported_better
+from .store import GroupKeys, Manifest, Store, load_results
+from .suite import Choice, Experiment
+
+COSTS = (
+    "wall_per_step",
+    "cpu_per_step",
+    "peak_bytes",
+    "flops",
+    "ops",
+    "updates",
+    "steps",
+    "gradient_norm",
+    "clipped_share",
+    "nonfinite_share",
+    "cosine",
+    "relative_error",
+    "steps_to_target",
+    "seconds_to_target",
+)
+"""What a row gives of its done runs: the median over seeds."""
+
+MARGIN = 0.01
+"""By how much of its value a floor must be beaten: test data is a sample, and a floor is often an expectation."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: an algorithm's runs, or a reference.
+
+    Attributes:
+        name: the algorithm's spec, or the reference's name.
+        kind: "run", "floor", "baseline" or "optimum".
+        score: over the seeds whose run is done; for a reference its value; None where no run is done.
+        verdict: what the score shows.
+        difference: to full BPTT; None for references and full itself.
+        choice: what tuning chose.
+        statuses: how many report runs ended in which way.
+        planned: how many report runs there are to be.
+        reason: the first reason of a run that is not done.
+        costs: medians over the done runs, None where there is none.
+    """
+
+    name: str
+    kind: str
+    score: Interval | None
+    verdict: str = ""
+    difference: Difference | None = None
+    choice: Choice | None = None
+    statuses: dict[str, int] = field(default_factory=dict)
+    planned: int = 0
+    reason: str = ""
+    costs: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskTable:
+    """The rows of one task and cell, best first, and the protocol that they share."""
+
+    task: str
+    cell: str
+    metric: Metric
+    floor: Reference | None
+    protocol: str
+    rows: tuple[Row, ...]
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point of every score: 4, or what shows two digits of the smallest one."""
+        sizes = [abs(row.score.mean) for row in self.rows if row.score is not None and row.score.mean]
+        return min(max(4, 1 - math.floor(math.log10(min(sizes)))), 10) if sizes else 4
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All tables of a results directory."""
+
+    title: str
+    machine: str
+    tables: tuple[TaskTable, ...]
+
+
+def summarise(directory: str | Path) -> Summary:
+    """Compute the tables of a results directory; `BadInput` if it holds no results."""
+    store = Store.open(directory)
+    manifest, results = store.manifest(), load_results(directory)
+    experiments = [experiment for experiment in manifest.suite.experiments for _ in experiment.groups()]
+    blocks: dict[tuple[str, str, int], list[GroupKeys]] = {}
+    for group, experiment in zip(manifest.groups, experiments, strict=True):
+        blocks.setdefault((group.task, group.cell, manifest.suite.experiments.index(experiment)), []).append(group)
+    tables = tuple(
+        _task_table(manifest, results, manifest.suite.experiments[number], groups)
+        for (_, _, number), groups in blocks.items()
+    )
+    machine = str(store.environment().get("machine", "not recorded"))
+    return Summary(manifest.suite.title, machine, tables)
+
+
+def _task_table(
+    manifest: Manifest, results: pd.DataFrame, experiment: Experiment, groups: Sequence[GroupKeys]
+) -> TaskTable:
+    task, cell = groups[0].task, groups[0].cell
+    facts = manifest.tasks[task]
+    sign = 1 if facts.metric.better == "lower" else -1
+    floors = [reference for reference in facts.references if reference.kind == "floor"]
+    floor = min(floors, key=lambda reference: sign * reference.value, default=None)
+
+    def runs(group: GroupKeys) -> pd.DataFrame:
+        return results[results["key"].isin(group.report)] if len(results) else pd.DataFrame()
+
+    def scores(group: GroupKeys) -> dict[int, float]:
+        frame = runs(group)
+        done = frame[frame["status"] == "done"] if len(frame) else frame
+        return {int(seed): float(test) for seed, test in zip(done.get("seed", []), done.get("test", []), strict=True)}
+
+    full = next((scores(group) for group in groups if group.algorithm == "full"), {})
+    rows = [Row(r.name, r.kind, Interval(r.value, r.value, r.value, 0)) for r in facts.references]
+    for group in groups:
+        values, frame = scores(group), runs(group)
+        found = interval(list(values.values())) if values else None
+        failed = frame[frame["status"] != "done"] if len(frame) else frame
+        done = frame[frame["status"] == "done"] if len(frame) else frame
+        rows.append(
+            Row(
+                name=group.algorithm,
+                kind="run",
+                score=found,
+                verdict=_verdict(list(values.values()), facts.metric, facts.references),
+                difference=None if group.algorithm == "full" else paired_difference(values, full),
+                choice=group.choice,
+                statuses={str(status): int(n) for status, n in frame["status"].value_counts(sort=False).items()}
+                if len(frame)
+                else {},
+                planned=experiment.seeds,
+                reason=str(failed["reason"].iloc[0]) if len(failed) else "",
+                costs={name: _median(done, name) for name in COSTS},
+            )
+        )
+    ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
+    return TaskTable(task, cell, facts.metric, floor, _protocol(experiment, experiment.budget), tuple(ranked))
+
+
+def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Reference]) -> str:
+    """What the scores beat. Not better than the best floor on average: "not learned"; ~ where the seeds do not tell."""
+    if not values:
+        return ""
+    sign = 1 if metric.better == "lower" else -1
+    ordered = sorted(references, key=lambda reference: sign * reference.value)
+    floor = next((reference for reference in ordered if reference.kind == "floor"), None)
+    if floor is not None:
+        to_beat = floor.value - sign * MARGIN * abs(floor.value)
+        if sign * sum(values) / len(values) >= sign * to_beat:
+            return "not learned"
+        if not supported_better(values, to_beat, metric.better):
+            return "~beats the floor"
+    beatable = [reference for reference in ordered if reference.kind != "optimum"]  # below it is luck of the test data
+    beaten = next((one for one in beatable if supported_better(values, one.value, metric.better)), None)
+    return f"beats {'the floor' if beaten.kind == 'floor' else beaten.name}" if beaten else ""
+
+
+def _median(frame: pd.DataFrame, name: str) -> float | None:
+    values = frame[name].dropna() if name in frame else pd.Series(dtype=float)
+    return float(values.astype(float).median()) if len(values) else None
+
+
+def _protocol(experiment: Experiment, budget: Budget) -> str:
+    grid = experiment.grid
+    rates = ", ".join(f"{rate:g}" for rate in experiment.learning_rates)
+    clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
+    tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
+    return (
+        f"{experiment.hidden_size} units, batches of {experiment.batch_size}; equal budget: {budget} for every "
+        f"algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
+        f"report seeds: {experiment.seeds}"
+    )
