@@ -1,5 +1,6 @@
 """The command line. Every command prints a helpful line and exits with 2 on bad input, 1 if a run failed, else 0."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,8 +86,10 @@ def run(
         _show(directory, console)
         tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
         _print(f"\n{summary.executed} runs executed, {summary.cached} cached; report runs: {tally}.")
-        written = f"{suite} --out {out}" if out else suite
-        _print(f"next: throughtime table {directory} --format latex    (or csv, markdown)")
+        options = [*(["--out", str(out)] if out else []), *(["--device", device] if device != "cpu" else [])]
+        options += [word for one in only or [] for word in ("--only", one)]
+        written = shlex.join([suite, *options])
+        _print(f"next: throughtime table {shlex.quote(str(directory))} --format latex    (or csv, markdown)")
         _print(f"      throughtime run {written}    (again: only what is missing)")
     if summary.failed:
         raise typer.Exit(1)
@@ -183,6 +186,10 @@ def _filters(only: list[str]) -> dict[str, str]:
         axis, equals, wanted = one.partition("=")
         if not (equals and wanted):
             raise BadInput(f"--only {one!r} can't be read; write AXIS=NAME, such as --only algorithm=rtrl")
+        if axis.strip() in filters:
+            raise BadInput(
+                f"--only {axis.strip()}=… is given twice; give it once, or list what you want in a suite file"
+            )
         filters[axis.strip()] = wanted.strip()
     return filters
 

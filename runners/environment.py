@@ -46,7 +46,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "*.py", "*.toml"))}
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # a checkout of throughtime, not one around an install
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--", ":/*.py", ":/*.toml")),
+        }
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -59,7 +63,7 @@ def fingerprint(modules: tuple[str, ...], data: str, device: str) -> str:
         data: the checksum of the task's data file.
         device: "cpu" or "cuda".
     """
-    code = {name: _source_hash(name) for root in modules for name in sorted(imported(root))}
+    code = {name: source_hash(name) for root in modules for name in sorted(imported(root))}
     text = json.dumps([code, data, torch.__version__, machine(device)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -95,7 +99,8 @@ def _source(module: str) -> Path | None:
 
 
 @functools.cache
-def _source_hash(module: str) -> str:
+def source_hash(module: str) -> str:
+    """The sha256 of a module's source; empty where there is none."""
     path = _source(module)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ""
 

@@ -59,9 +59,9 @@ class Drawing:
         keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report)
         self.records = {key: record for key in keys for record in [store.record(key)] if record is not None}
         self.curves = pd.DataFrame(
-            {"key": key, "algorithm": record.config.algorithm, "status": record.status, **point}
+            {"key": key, "algorithm": record.config.algorithm, "status": record.status, "number": number, **point}
             for key, record in self.records.items()
-            for point in record.curve
+            for number, point in enumerate(record.curve)
         )
         results = load_results(directory)
         self.measured = results[results["purpose"] == "report"] if len(results) else results

@@ -152,10 +152,8 @@ def _nothing(axes: "Axes", text: str = "no run is done") -> None:
 
 
 def _by_seed_mean(frame: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Curves share their steps but not their seconds: a point's seconds become the mean over the seeds."""
-    if x == "seconds":
-        frame = frame.assign(seconds=frame.groupby(["algorithm", "steps"])["seconds"].transform("mean"))
-    return frame
+    """Seeds are not evaluated at the same seconds, nor steps under other budgets: a point's x is the mean over them."""
+    return frame.assign(**{x: frame.groupby(["algorithm", "number"])[x].transform("mean")})
 
 
 def _line(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -> None:
@@ -279,7 +277,7 @@ def _gradient(drawing: Drawing) -> "Figure":
             frame = panel.of(drawing.curves)
             frame = frame[frame[column].notna()].astype({column: float}) if len(frame) else frame
             if len(frame):
-                _line(ax, drawing, frame, "steps", column)
+                _line(ax, drawing, _by_seed_mean(frame, "steps"), "steps", column)
                 _ends(ax, drawing, frame, "steps", column)
             else:
                 _nothing(ax)

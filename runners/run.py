@@ -5,6 +5,7 @@ flight and nothing else, and the same call goes on where it stopped.
 """
 
 import importlib.metadata
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -56,11 +57,13 @@ class Summary:
     executed: int = 0
     cached: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
+    failed_tuning: int = 0
 
     @property
     def failed(self) -> int:
-        """Report runs that are neither done nor skipped."""
-        return sum(count for status, count in self.statuses.items() if status not in ("done", "skipped"))
+        """Report runs that are neither done nor skipped, and tuning runs that broke: to diverge in tuning is normal."""
+        bad = sum(count for status, count in self.statuses.items() if status not in ("done", "skipped"))
+        return bad + self.failed_tuning
 
 
 def default_directory(suite: Suite) -> Path:
@@ -89,8 +92,12 @@ def run_suite(
         reporter: is told of the progress.
         on_plan: called once with the plan, before the first run.
     """
+    if multiprocessing.parent_process() is not None:
+        raise BadInput(
+            "a script that calls run_suite is imported by its workers: call it under if __name__ == '__main__'"
+        )
     runner = SuiteRunner(suite, out, device=device, only=only or {})
-    runner.store.check_writable()
+    runner.check_directory()
     with runner.store.locked():
         on_plan(runner.plan())
         return runner.run(workers or default_workers(device), reporter or Silent())
@@ -116,7 +123,7 @@ def plan_suite(
 ) -> Plan:
     """What `run_suite` would do; writes nothing."""
     runner = SuiteRunner(suite, out, device=device, only=only or {})
-    runner.store.check_writable()
+    runner.check_directory()
     return runner.plan()
 
 
@@ -140,6 +147,17 @@ class SuiteRunner:
             except Unavailable as error:
                 self._checksums[task] = ""
                 self.unavailable[task] = str(error)
+
+    def check_directory(self) -> None:
+        """`BadInput` unless this suite's results can be written to the directory; writes nothing."""
+        self.store.check_writable()
+        if self.store.has_manifest():
+            there = self.store.manifest()
+            if (there.suite.name, there.device) != (self.suite.name, self.device):
+                raise BadInput(
+                    f"{str(self.store.directory)!r} holds the results of {there.suite.name} on {there.device}, "
+                    f"not of {self.suite.name} on {self.device}; give another directory with --out"
+                )
 
     def plan(self) -> Plan:
         """Counted without running anything: report runs whose tuning is not complete count as not cached."""
@@ -174,16 +192,18 @@ class SuiteRunner:
             report += self._report(group, choice)
         self._execute("Report", report, workers, reporter, summary)
         self._write_manifest()
-        for job in report:
+        for job in {job.key: job for job in report}.values():
             record = self.store.record(job.key)
             assert record is not None, "a run ended without a record"
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
+        records = [self.store.record(key) for key in {job.key for job in tuning}]
+        summary.failed_tuning = sum(record is not None and record.broke for record in records)
         return summary
 
     def _execute(self, title: str, jobs: list[Job], workers: int, reporter: Reporter, summary: Summary) -> None:
         """Run the jobs that are not finished; keep each record as it comes."""
         todo = []
-        for job in jobs:
+        for job in {job.key: job for job in jobs}.values():  # experiments may share a run
             record = self.store.record(job.key)
             if record is not None and record.finished(job.deadline):
                 summary.cached += 1
@@ -232,7 +252,8 @@ class SuiteRunner:
             "throughtime.runners.train",
         )
         rest = fingerprint(roots, self._checksums[group.task], self.device)
-        return [Job(config.key(rest), config, group.experiment.deadline) for config in configs]
+        data = self._checksums[group.task]
+        return [Job(config.key(rest), config, group.experiment.deadline, roots, data) for config in configs]
 
     def _write_manifest(self) -> None:
         groups = []
@@ -300,4 +321,5 @@ def _select(groups: list[Group], only: Mapping[str, str]) -> list[Group]:
 
 
 def _matches(spec: str, wanted: str) -> bool:
-    return wanted.replace(" ", "") in (spec.replace(" ", ""), parse_spec(spec)[0])
+    name, parameters = parse_spec(wanted)
+    return parse_spec(spec) == (name, parameters) or (not parameters and parse_spec(spec)[0] == name)

@@ -56,6 +56,11 @@ class Record(BaseModel):
     nonfinite_share: float | None = None
     curve: tuple[dict[str, float | None], ...] = ()
 
+    @property
+    def broke(self) -> bool:
+        """Whether something went wrong that has nothing to do with the algorithm's numbers."""
+        return self.status in ("error", "timeout", "out-of-memory")
+
     def finished(self, deadline: float) -> bool:
         """Whether running it again would give the same: errors are tried again, a timeout if it now has longer."""
         return self.status in ("done", "diverged") or (self.status == "timeout" and self.deadline >= deadline)
@@ -137,9 +142,9 @@ class Store:
     def locked(self) -> Iterator[None]:
         """Keep other runs out of the directory, which is made where there is none."""
         try:
-            (self.directory / "runs").mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.directory / _LOCK, timeout=0)
-            with lock:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(self.directory / _LOCK, timeout=0):
+                (self.directory / "runs").mkdir(exist_ok=True)
                 self._clear()
                 yield
                 self._clear()
@@ -158,8 +163,10 @@ class Store:
     def _clear(self) -> None:
         """Remove what a run leaves behind that is killed in the middle."""
         shutil.rmtree(self.directory / ".running", ignore_errors=True)
-        for leftover in self.directory.glob("**/.*.json.*"):
-            leftover.unlink()
+        for folder in (self.directory, self.directory / "runs"):
+            for leftover in folder.glob(".*.json.*"):
+                if leftover.suffix[1:].isdigit():  # as `_write` names them
+                    leftover.unlink()
 
     def has_manifest(self) -> bool:
         """Whether something was written here."""
@@ -196,7 +203,10 @@ class Store:
     def environment(self) -> dict[str, Any]:
         """The environment of the last execution; empty where none is recorded."""
         path = self.directory / "environment.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Replace the environment."""
@@ -237,12 +247,13 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     """
     store = Store.open(directory)
     manifest = store.manifest()
-    rows = []
+    rows, seen = [], set()
     for group in manifest.groups:
         better = manifest.tasks[group.task].metric.better
         for key in (*group.tuning, *group.report):
             record = store.record(key)
-            if record is not None:
+            if record is not None and key not in seen:
+                seen.add(key)
                 rows.append({**_row(record), **_to_target(record, group.target, better)})
     return pd.DataFrame(rows)
 

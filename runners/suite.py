@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import CELLS, BadInput, Unavailable
@@ -35,7 +35,10 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 _Specs = Annotated[tuple[Spec, ...], Field(min_length=1), AfterValidator(_distinct)]
-_Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(_distinct)]
+_Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
+_Rates = Annotated[tuple[_Finite, ...], Field(min_length=1), AfterValidator(_distinct)]
+_Clips = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Choice(NamedTuple):
@@ -71,17 +74,17 @@ class Experiment(BaseModel):
     tasks: _Specs
     algorithms: _Specs
     budget: Budget
-    learning_rates: _Grid
+    learning_rates: _Rates
     cells: _Specs = ("rnn",)
-    hidden_size: PositiveInt = 32
-    batch_size: PositiveInt = 32
+    hidden_size: _Count = 32
+    batch_size: _Count = 32
     optimizer: Literal["sgd", "adam"] = "adam"
-    clip_norms: _Grid = (math.inf,)
-    evaluations: PositiveInt = 10
-    seeds: PositiveInt = 5
-    tuning_seeds: PositiveInt = 1
+    clip_norms: _Clips = (math.inf,)
+    evaluations: _Count = 10
+    seeds: _Count = 5
+    tuning_seeds: _Count = 1
     target: float | None = None
-    deadline: PositiveFloat = 600
+    deadline: _Finite = 600
     dtype: Literal["float32", "float64"] = "float32"
 
     @property
@@ -185,7 +188,10 @@ def load_suite(name_or_path: str | Path) -> Suite:
     if path.suffix == ".toml" or path.parent != Path():
         if not path.is_file():
             raise BadInput(f"there is no suite file {given!r}; built-in suites: {', '.join(suite_names())}")
-        text, name = path.read_text(encoding="utf-8"), path.stem
+        try:
+            text, name = path.read_text(encoding="utf-8-sig"), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"the suite file {given!r} can't be read as UTF-8 text: {error}") from None
     elif given in suite_names():
         text, name = (_folder() / f"{given}.toml").read_text(encoding="utf-8"), given
     else:

@@ -52,6 +52,7 @@ class Row:
         choice: what tuning chose.
         statuses: how many report runs ended in which way.
         planned: how many report runs there are to be.
+        broken_tuning: how many tuning runs ended in an error, at their deadline or without memory.
         reason: the first reason of a run that is not done.
         costs: medians over the done runs, None where there is none.
     """
@@ -64,6 +65,7 @@ class Row:
     choice: Choice | None = None
     statuses: dict[str, int] = field(default_factory=dict)
     planned: int = 0
+    broken_tuning: int = 0
     reason: str = ""
     costs: dict[str, float | None] = field(default_factory=dict)
 
@@ -147,6 +149,7 @@ def _task_table(
                 if len(frame)
                 else {},
                 planned=experiment.seeds,
+                broken_tuning=_broken(results, group),
                 reason=str(failed["reason"].iloc[0]) if len(failed) else "",
                 costs={name: _median(done, name) for name in COSTS},
             )
@@ -173,9 +176,15 @@ def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Refer
     return f"beats {'the floor' if beaten.kind == 'floor' else beaten.name}" if beaten else ""
 
 
+def _broken(results: pd.DataFrame, group: GroupKeys) -> int:
+    tuning = results[results["key"].isin(group.tuning)] if len(results) else results
+    return int(tuning["status"].isin(["error", "timeout", "out-of-memory"]).sum()) if len(tuning) else 0
+
+
 def _median(frame: pd.DataFrame, name: str) -> float | None:
+    """Over the runs; None unless at least half of them have a value: a target that few reach has no time."""
     values = frame[name].dropna() if name in frame else pd.Series(dtype=float)
-    return float(values.astype(float).median()) if len(values) else None
+    return float(values.astype(float).median()) if len(values) and 2 * len(values) >= len(frame) else None
 
 
 def _protocol(experiment: Experiment, budget: Budget) -> str:
@@ -184,7 +193,7 @@ def _protocol(experiment: Experiment, budget: Budget) -> str:
     clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
     tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
     return (
-        f"{experiment.hidden_size} units, batches of {experiment.batch_size}; equal budget: {budget} for every "
-        f"algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
+        f"{experiment.hidden_size} units, batches of {experiment.batch_size} sequences; equal budget: {budget} for "
+        f"every algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
         f"report seeds: {experiment.seeds}"
     )

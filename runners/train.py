@@ -167,8 +167,8 @@ class Trainer:
         for batch in self.task.batches(config.batch_size, generator=generator(config.seed, "data")):
             placed = self._place(batch)
             with self.clock.running():
-                carry = self._learn(placed, carry if batch.continues else None)
-            self.outcome.steps += batch.length
+                carry, learned = self._learn(placed, carry if batch.continues else None)
+            self.outcome.steps += max(1, round(learned * batch.length))
             self.outcome.sequences += batch.size
             done = self._used()
             if done >= 1 or math.floor(done * config.evaluations) > evaluated:
@@ -177,8 +177,12 @@ class Trainer:
             if done >= 1:
                 return
 
-    def _learn(self, batch: Batch, carry: Any) -> Any:
-        """All updates of one batch; in the middle of it only a budget of updates can end."""
+    def _learn(self, batch: Batch, carry: Any) -> tuple[Any, float]:
+        """All updates of one batch, for its carry and the share of it that was learned from.
+
+        Only a budget of updates ends in the middle of a batch; the share is then that of its targets.
+        """
+        learned = 0.0
         parameters = list(self.network.parameters())
         limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
         most_updates = self.config.budget.updates or math.inf
@@ -191,6 +195,7 @@ class Trainer:
             if limit < math.inf:
                 torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             size, loss = float(norm), float(update.loss)
+            learned += update.weight
             for tally in (self.whole, self.recent):
                 tally.add(loss, update.weight, size, size > limit)
             if not math.isfinite(loss):
@@ -198,8 +203,8 @@ class Trainer:
             if math.isfinite(size):  # a non-finite gradient is counted, and not applied
                 self.optimizer.step()
             if self.whole.updates >= most_updates:
-                break
-        return carry
+                return carry, min(learned, 1.0)
+        return carry, 1.0
 
     def _add_up(self) -> None:
         outcome, whole = self.outcome, self.whole

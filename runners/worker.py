@@ -16,6 +16,7 @@ from typing import Any
 
 import pebble
 
+from .environment import fingerprint, imported, source_hash
 from .experiment import RunConfig
 from .store import Record
 
@@ -24,11 +25,20 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """A run to execute: its key, its config, and the seconds after which it is stopped."""
+    """A run to execute.
+
+    Attributes:
+        key: the name of its record.
+        config: what to run.
+        deadline: the seconds after which it is stopped.
+        modules: where its code begins, and `data` the checksum of its data: what its key was made from.
+    """
 
     key: str
     config: RunConfig
     deadline: float
+    modules: tuple[str, ...] = ()
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,7 @@ def execute_all(
     with _pool(min(workers, len(jobs))) as pool:
         pending = {}
         for job in jobs:
-            arguments = (job.key, job.config.model_dump(), job.deadline, str(notes))
-            pending[pool.schedule(_execute, args=arguments, timeout=job.deadline)] = job
+            pending[pool.schedule(_execute, args=(job, str(notes)), timeout=job.deadline)] = job
         while pending:
             done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in list(pending):
@@ -108,7 +117,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _execute(key: str, config: dict[str, Any], deadline: float, notes: str) -> dict[str, Any]:
+def _check_code(job: Job) -> None:
+    """A record must never stand under the key of other code than it was made with."""
+    source_hash.cache_clear()
+    imported.cache_clear()
+    if job.modules and job.config.key(fingerprint(job.modules, job.data, job.config.device)) != job.key:
+        raise RuntimeError("the code changed while the suite ran; give the same command again")
+
+
+def _execute(job: Job, notes: str) -> dict[str, Any]:
     """In the worker: one run, to the content of its record."""
     import torch
 
@@ -116,20 +133,21 @@ def _execute(key: str, config: dict[str, Any], deadline: float, notes: str) -> d
 
     from .train import Outcome, Point, Trainer
 
-    note = Path(notes) / key
+    note = Path(notes) / job.key
 
     def on_point(point: Point, done: float) -> None:
         fresh = note.with_suffix(".new")
         fresh.write_text(json.dumps(asdict(Progress(done, point.steps, point.loss, point.metric))), encoding="utf-8")
         fresh.replace(note)
 
-    run = RunConfig.model_validate(config)
-    ended: dict[str, Any] = {"key": key, "config": config, "deadline": deadline}
+    ended: dict[str, Any] = {"key": job.key, "config": job.config.model_dump(), "deadline": job.deadline}
     outcome = Outcome()
     try:
-        trainer = Trainer(run)
+        _check_code(job)
+        trainer = Trainer(job.config)
         outcome = trainer.outcome
         trainer.run(on_point)
+        _check_code(job)
         ended |= {"status": outcome.status, "reason": outcome.reason}
     except Unavailable as error:
         ended |= {"status": "skipped", "reason": str(error)}

@@ -53,7 +53,8 @@ class Anbn(GeneratedTask):
         test = self.test()
         shown, following = test.inputs.argmax(dim=-1), test.targets
         pairs = torch.bincount((3 * shown + following).flatten(), minlength=9).reshape(3, 3).double()
-        bigram = -(pairs * (pairs / pairs.sum(dim=1, keepdim=True)).clamp(min=1e-300).log()).sum() / following.numel()
+        odds = pairs / pairs.sum(dim=1, keepdim=True).clamp(min=1)  # two steps are too few to see what follows b
+        bigram = -(pairs * odds.clamp(min=1e-300).log()).sum() / following.numel()
         return [
             Reference("current symbol alone", float(bigram), "floor", "bigram frequencies of the test sequences"),
             Reference("counting", self._counting(shown, following), "optimum", "P(a | k times a) of the generator"),

@@ -1,8 +1,9 @@
 """Sunspots: the yearly number of sunspots, 1700–2008, one year ahead (the split of Weigend, Huberman & Rumelhart 1990).
 
 The series ships with statsmodels. Networks learn from 1700–1880, hyperparameters are chosen on 1881–1920, and the test
-is 1921–1955 or the notoriously harder 1956–1979. The metric is the mean squared error divided by the variance of the
-record 1700–1979, the normaliser of the literature. Values are scaled by the mean and deviation of 1700–1880 alone.
+is 1921–1955 or the notoriously harder 1956–1979. The metric is the mean squared error divided by the variance of
+1700–1979 in this file, 1495.6. Values are scaled by the mean and deviation of 1700–1880 alone. The autoregressions need
+no validation and are fitted on 1700–1920: forty years more than the networks learn from.
 """
 
 import functools

@@ -31,6 +31,9 @@ MISTAKES = {
     "missing field": ("learning_rates = [0.01]", "", ["lacks the field 'learning_rates'"]),
     "no algorithm": ('["full", "readout_only"]', "[]", ["algorithms", "at least 1 item"]),
     "algorithm twice": ('"readout_only"', '"full"', ["algorithms", "'full' is listed twice"]),
+    "text for a number": ("seeds = 2", 'seeds = "2"', ["seeds", "valid integer", "got '2'"]),
+    "truth for a number": ("seeds = 2", "seeds = true", ["seeds", "valid integer", "got True"]),
+    "infinite learning rate": ("[0.01]", "[inf]", ["learning_rates", "finite number"]),
     "malformed TOML": ("seeds = 2", "seeds = = 2", ["is not valid TOML", "line 8"]),
 }
 
@@ -66,6 +69,18 @@ def test_unknown_suite(refused):
 
 def test_missing_suite_file(refused):
     assert "there is no suite file 'nowhere.toml'; built-in suites: quickstart, smoke" in refused("run", "nowhere.toml")
+
+
+def test_suite_file_that_is_not_text(throughtime, tmp_path):
+    (tmp_path / "suite.toml").write_bytes(b"\xff\xfe\x00")
+    process = throughtime("run", "suite.toml", cwd=tmp_path)
+    assert process.returncode == 2
+    assert "'suite.toml' can't be read as UTF-8 text" in process.stderr
+
+
+def test_filter_given_twice(refused):
+    message = refused("run", "smoke", "--only", "algorithm=rtrl", "--only", "algorithm=full")
+    assert "--only algorithm=… is given twice" in message
 
 
 def test_filter_without_value(refused):

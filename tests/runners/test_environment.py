@@ -13,8 +13,8 @@ def edited(monkeypatch):
     """Pretend that a module's source was edited."""
 
     def edit(module):
-        real = environment._source_hash.__wrapped__
-        monkeypatch.setattr(environment, "_source_hash", lambda name: real(name) + "edited" * (name == module))
+        real = environment.source_hash.__wrapped__
+        monkeypatch.setattr(environment, "source_hash", lambda name: real(name) + "edited" * (name == module))
 
     return edit
 

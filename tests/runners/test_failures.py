@@ -96,8 +96,9 @@ def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime):
 
 def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime):
     longer = FAILING.replace("deadline = 4", "deadline = 400")
-    (failed[2] / "longer.toml").write_text(longer, encoding="utf-8")
-    again = throughtime("run", "longer.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
+    (failed[2] / "longer").mkdir()
+    (failed[2] / "longer" / "failing.toml").write_text(longer, encoding="utf-8")
+    again = throughtime("run", "longer/failing.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
     assert "2 cached, 5 to be tried again" in again.stdout
 
 

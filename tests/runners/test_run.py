@@ -9,8 +9,12 @@ import pytest
 
 from throughtime.networks import BadInput
 from throughtime.runners import load_results, run_suite
+from throughtime.runners.environment import fingerprint
 from throughtime.runners.run import plan_suite
 from throughtime.runners.store import Store
+from throughtime.runners.summary import summarise
+from throughtime.runners.tables import markdown
+from throughtime.runners.worker import Job, _check_code
 
 ACCURACY = ["task", "cell", "algorithm", "seed", "purpose", "status", "test", "updates", "cosine"]
 
@@ -129,3 +133,42 @@ def test_kill_of_the_process_group_loses_no_finished_run(suite_file, throughtime
     assert all(path.read_bytes() == content for path, content in kept.items())
     assert not list(out.rglob(".*.json.*"))
     assert not (out / ".running").exists()
+
+
+def test_results_of_another_suite_are_not_replaced(suite_file, tmp_path):
+    run_suite(suite_file(), tmp_path / "out", only={"algorithm": "full"})
+    with pytest.raises(BadInput, match="holds the results of suite on cpu, not of smoke on cpu"):
+        run_suite("smoke", tmp_path / "out")
+
+
+def test_a_run_that_two_experiments_share_is_executed_once(suite_file, tmp_path):
+    twice = '[[experiments]]\ntasks = ["two_lag(length=16)"]\n\n[[experiments]]\ntarget = 0.6'
+    summary = run_suite(suite_file(replace={"[[experiments]]": twice}), tmp_path / "out")
+    assert (summary.executed, summary.statuses) == (4, {"done": 4})
+    assert len(load_results(tmp_path / "out")) == 4
+
+
+def test_a_filter_may_be_written_in_another_way(suite_file, tmp_path):
+    path = suite_file(replace={'"readout_only"': '"truncated(k1=1, k2=2)"'})
+    plan = plan_suite(path, tmp_path / "out", only={"algorithm": "truncated( k2=2,k1=1 )"})
+    assert (plan.report, plan.left_out) == (2, 1)
+
+
+def test_code_that_changes_during_a_suite_never_stands_under_the_old_key(config):
+    modules = ("throughtime.algorithms.full", "throughtime.runners.train")
+    _check_code(Job(config.key(fingerprint(modules, "", "cpu")), config, 1.0, modules, ""))
+    with pytest.raises(RuntimeError, match="the code changed while the suite ran"):
+        _check_code(Job(config.key("of the code before"), config, 1.0, modules, ""))
+
+
+def test_a_tuning_run_that_breaks_is_told(suite_file, tmp_path):
+    path = suite_file(replace={"[0.01]": "[0.01, 0.02]"})
+    run_suite(path, tmp_path / "out")
+    store = Store(tmp_path / "out")
+    group = store.manifest().groups[0]
+    broken = store.record(group.tuning[0]).model_copy(update={"status": "timeout", "deadline": 1e9, "validation": None})
+    store.write_record(broken)
+    summary = run_suite(path, tmp_path / "out")
+    assert summary.failed == 1
+    text = markdown(summarise(tmp_path / "out")).splitlines()
+    assert sum("1 of the tuning runs broke" in line for line in text) == 1

@@ -178,7 +178,7 @@ def test_runs_that_are_still_missing_are_told(results):
 def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
     (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
     words = {row.name: tables.cells(table, row) for row in table.rows}
-    assert words["full"][1] == "0.3000 [0.3000, 0.3000] (mean of 1 of 3)"
+    assert words["full"][1] == "0.3000 (mean of 1 of 3)"
     assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
 
 

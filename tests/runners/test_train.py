@@ -61,6 +61,7 @@ def test_steps_are_rounded_up_to_whole_sequences(config):
 def test_a_budget_of_updates_ends_in_the_middle_of_a_sequence(config):
     outcome = Trainer(with_budget(config, updates=11).model_copy(update={"algorithm": "rtrl"})).run()
     assert outcome.updates == 11  # 8 targets a sequence
+    assert outcome.steps == 16 + round(16 * 3 / 8)
 
 
 def test_a_budget_of_seconds_ends(config):

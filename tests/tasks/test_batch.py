@@ -1,5 +1,7 @@
 """Batches: windows, shares, masks, and moving them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,6 +38,27 @@ def test_a_window_is_a_batch(batch):
     assert window.counts == [2, 0, 1]
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_the_shares_of_all_windows_add_up_to_one(batch, k):
+    assert sum(batch.share(t, min(t + k, 5)) for t in range(0, 5, k)) == pytest.approx(1)
+
+
+def test_the_losses_of_windows_weighted_by_share_are_the_batch_loss(batch):
+    outputs = batch.targets + torch.arange(10.0).reshape(5, 2, 1)
+    parts = [batch.share(t, t + 2) * batch.window(t, t + 2).mean_loss(outputs[t : t + 2]) for t in (0, 2, 4)]
+    assert float(sum(parts)) == pytest.approx(float(batch.mean_loss(outputs)))
+
+
+def test_no_target_has_no_share(batch):
+    assert batch.window(2, 3).share(0, 1) == 0
+
+
+def test_a_window_and_a_moved_batch_still_continue(batch):
+    stream = replace(batch, continues=True)
+    assert stream.window(0, 2).continues
+    assert stream.to(dtype=torch.float64).continues
+
+
 def test_mean_loss_is_over_the_targets_alone(batch):
     outputs = batch.targets.clone()
     outputs[0, 0] += 3
@@ -67,6 +90,12 @@ def test_double_precision_keeps_class_numbers():
 
 def test_double_precision_takes_real_targets_along(batch):
     assert batch.to(dtype=torch.float64).targets.dtype == torch.float64
+
+
+def test_everything_moves_to_the_device(batch):
+    moved = batch.to("meta")
+    assert {part.device.type for part in (moved.inputs, moved.targets, moved.mask)} == {"meta"}
+    assert moved.inputs.dtype == torch.float32
 
 
 def test_squared_error_is_a_mean_over_components():

@@ -1,5 +1,10 @@
 """What every task owes: shapes, repeatable draws, fixed data, a score, and references with a floor."""
 
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +12,15 @@ from throughtime.networks.registry import snake_case
 from throughtime.tasks import TASKS, make_task
 
 SPECS = [*TASKS.names(), 'sunspots(part="1956-1979")', 'digits(view="pixels")', "copy(length=3, symbols=2)"]
+SHORTEST = [
+    "adding(length=2)",
+    "anbn(length=2, largest=2)",
+    "copy(length=1, symbols=1)",
+    "first_symbol(length=2)",
+    "sunspots(length=1)",
+    "temporal_order(length=10, symbols=3)",
+    "two_lag(a=0, b=1, length=2)",
+]
 
 
 def generator(seed=0):
@@ -14,7 +28,8 @@ def generator(seed=0):
 
 
 def same(one, other):
-    return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+    masks = one.counts == other.counts
+    return masks and torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
 
 
 @pytest.fixture(params=SPECS)
@@ -58,6 +73,14 @@ def test_judged_data_is_fixed(task, part):
     assert same(first, getattr(task, part)())
 
 
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_two_instances_are_judged_on_the_same_data(spec, part):
+    first = getattr(make_task(spec), part)()
+    torch.manual_seed(123)
+    assert same(first, getattr(make_task(spec), part)())
+
+
 def test_validation_and_test_differ(task):
     validation, test = task.validation(), task.test()
     assert validation.inputs.shape != test.inputs.shape or not same(validation, test)
@@ -82,6 +105,21 @@ def test_references_have_a_floor_and_a_source(task):
     assert "floor" in {reference.kind for reference in references}
     assert all(reference.source for reference in references)
     assert len({reference.name for reference in references}) == len(references)
+    assert {reference.kind for reference in references} <= {"floor", "baseline", "optimum"}
+    assert task.metric.better in {"lower", "higher"}
+
+
+@pytest.mark.parametrize("spec", [*SPECS, *SHORTEST])
+def test_references_are_finite_down_to_the_shortest_sequence(spec):
+    references = make_task(spec).references()
+    assert [reference for reference in references if not math.isfinite(reference.value)] == []
+
+
+@pytest.mark.parametrize("spec", SHORTEST)
+def test_the_shortest_sequence_holds_a_target(spec):
+    batch = make_task(spec).sample(3, generator=generator())
+    assert 1 <= batch.total <= 3 * batch.length
+    assert batch.share(0, batch.length) == 1
 
 
 def test_the_optimum_is_better_than_every_floor(task):
@@ -98,6 +136,36 @@ def test_outputs_at_masked_steps_do_not_count(task):
     other = torch.where(test.mask[..., None], outputs, outputs + 100)
     assert task.score(outputs, test) == pytest.approx(task.score(other, test))
     assert float(test.mean_loss(outputs)) == pytest.approx(float(test.mean_loss(other)))
+
+
+def test_masked_targets_do_not_count(task):
+    test = task.test()
+    if test.mask is None:
+        pytest.skip("every step counts")
+    outputs = torch.randn(test.length, test.size, task.output_size, generator=generator())
+    hidden = ~test.mask.expand(test.targets.shape[:2])
+    targets = test.targets.clone()
+    if targets.is_floating_point():
+        targets[hidden] += 100
+    else:
+        targets[hidden] = (targets[hidden] + 1) % task.output_size
+    other = replace(test, targets=targets)
+    assert not same(test, other)
+    assert task.score(outputs, test) == task.score(outputs, other)
+    assert torch.equal(test.mean_loss(outputs), other.mean_loss(outputs))
+
+
+def test_constructing_tasks_imports_no_large_package():
+    """Reading a packaged file needs neither the package nor what it depends on."""
+    code = """
+import sys
+from throughtime.tasks import TASKS, make_task
+for name in TASKS.names():
+    make_task(name)
+print(*sorted({"pandas", "scipy", "sklearn", "statsmodels"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
 
 
 @pytest.mark.parametrize("name", TASKS.names())

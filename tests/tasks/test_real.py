@@ -1,16 +1,28 @@
 """The real series: where they come from, how they are split, and the published numbers recomputed."""
 
+import hashlib
+import importlib.metadata
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from throughtime.networks import BadInput, Unavailable
-from throughtime.tasks import digits, make_task, sunspots
+from throughtime.tasks import TASKS, digits, make_task, sunspots
 from throughtime.tasks.packaged import locate
 
 
 def value(task, name):
     return next(reference.value for reference in task.references() if reference.name == name)
+
+
+def images(batch):
+    """The images of a batch with their classes, as a multiset."""
+    rows = zip(batch.inputs.transpose(0, 1).flatten(1).tolist(), batch.targets[-1].tolist(), strict=True)
+    return Counter((tuple(image), digit) for image, digit in rows)
 
 
 class TestSunspots:
@@ -28,14 +40,55 @@ class TestSunspots:
     def test_published_baselines(self, part, name, expected):
         assert value(make_task("sunspots", part=part), name) == pytest.approx(expected, abs=6e-4)
 
-    def test_autoregression_by_least_squares(self):
-        """AR(9) by numpy alone."""
+    @pytest.mark.parametrize(("part", "first", "last"), [("1921-1955", 1921, 1955), ("1956-1979", 1956, 1979)])
+    @pytest.mark.parametrize("order", [2, 9])
+    def test_autoregression_by_least_squares(self, part, first, last, order):
+        """AR(p) by numpy alone."""
         y = sunspots.load().numpy()
-        rows = lambda years: np.array([[1, *y[t - 9 : t][::-1]] for t in years - 1700])  # noqa: E731
-        fitted, judged = np.arange(1709, 1921), np.arange(1921, 1956)
+        rows = lambda years: np.array([[1, *y[t - order : t][::-1]] for t in years - 1700])  # noqa: E731
+        fitted, judged = np.arange(1700 + order, 1921), np.arange(first, last + 1)
         weights = np.linalg.lstsq(rows(fitted), y[fitted - 1700], rcond=None)[0]
         error = np.mean((rows(judged) @ weights - y[judged - 1700]) ** 2) / y[:280].var()
-        assert value(make_task("sunspots"), "AR(9)") == pytest.approx(error, rel=1e-6)
+        assert value(make_task("sunspots", part=part), f"AR({order})") == pytest.approx(error, rel=1e-6)
+
+    def test_score_is_divided_by_the_variance_of_1700_to_1979(self):
+        task = make_task("sunspots")
+        assert task.variance == pytest.approx(1495.59, abs=0.01)
+        test = task.test()
+        off_by_ten = test.targets + 10 / task.deviation
+        assert task.score(off_by_ten, test) == pytest.approx(100 / 1495.59, rel=1e-4)
+
+    @pytest.mark.parametrize("part", ["1921-1955", "1956-1979"])
+    def test_score_of_the_mean_is_its_reference(self, part):
+        task = make_task("sunspots", part=part)
+        test = task.test()
+        constant = (float(sunspots.load()[:221].mean()) - task.mean) / task.deviation
+        outputs = torch.full(test.targets.shape, constant)
+        assert task.score(outputs, test) == pytest.approx(value(task, "mean of 1700-1920"), rel=1e-5)
+
+    def test_history_is_the_files_from_1700_on(self):
+        task = make_task("sunspots")
+        test = task.test()
+        assert (test.length, test.size) == (255, 1)
+        lines = Path(str(importlib.metadata.distribution("statsmodels").locate_file(sunspots.FILE))).read_text().split()
+        numbers = [float(line.split(",")[1]) for line in lines[1:257]]
+        shown = (test.inputs[:, 0, 0].double() * task.deviation + task.mean).tolist()
+        wanted = (test.targets[:, 0, 0].double() * task.deviation + task.mean).tolist()
+        assert shown == pytest.approx(numbers[:-1], abs=1e-4)
+        assert wanted == pytest.approx(numbers[1:], abs=1e-4)
+
+    def test_years_to_learn_from_to_choose_on_and_to_test_on_are_disjoint(self):
+        task = make_task("sunspots", length=1)
+        windows = task.sample(5000, generator=torch.Generator().manual_seed(0))
+        pairs = {tuple(pair) for pair in torch.cat([windows.inputs, windows.targets], dim=-1)[0].tolist()}
+        learned = {tuple(task.scaled[t : t + 2].tolist()) for t in range(180)}
+        assert pairs == learned
+        judged = [
+            {1701 + t for t, count in enumerate(batch.counts) if count}
+            for batch in (task.validation(), task.test(), make_task("sunspots", part="1956-1979").test())
+        ]
+        assert min(judged[0]) == 1881  # learning ends with 1880, scaled[180]
+        assert len(set().union(*judged)) == sum(len(years) for years in judged)
 
     def test_score_of_persistence_is_its_reference(self):
         task = make_task("sunspots")
@@ -120,9 +173,27 @@ class TestDigits:
     def test_only_the_last_step_counts(self):
         assert make_task("digits").test().counts == [0] * 7 + [450]
 
-    def test_a_batch_has_no_image_twice(self):
-        batch = make_task("digits").sample(1077, generator=torch.Generator().manual_seed(0))
-        assert len({tuple(image.flatten().tolist()) for image in batch.inputs.transpose(0, 1)}) > 1070
+    def test_split_is_fixed(self):
+        """Scores of different versions of scikit-learn are comparable only while it splits alike."""
+        split = np.concatenate([part.numpy() for part in digits.split().values()]).astype("<i8")
+        assert hashlib.sha256(split.tobytes()).hexdigest()[:16] == "5508811e5da3fe1d"
+
+    @pytest.mark.parametrize("name", ["learn", "validation", "test"])
+    def test_every_part_has_the_classes_in_their_shares(self, name):
+        classes, part = digits.load()[1], digits.split()[name]
+        expected = torch.bincount(classes) * len(part) / len(classes)
+        assert torch.bincount(classes[part], minlength=10).tolist() == pytest.approx(expected.tolist(), abs=1.5)
+
+    @pytest.mark.parametrize("view", ["rows", "pixels"])
+    def test_pixels_fill_zero_to_one(self, view):
+        inputs = make_task("digits", view=view).test().inputs
+        assert (float(inputs.min()), float(inputs.max())) == (0, 1)
+
+    def test_a_batch_as_large_as_the_part_to_learn_from_is_that_part(self):
+        """So no image comes twice, and none from another part."""
+        task = make_task("digits")
+        batch = task.sample(1077, generator=torch.Generator().manual_seed(0))
+        assert images(batch) == images(task._batch(digits.split()["learn"]))
 
     def test_more_images_than_there_are(self):
         assert make_task("digits").sample(2000, generator=torch.Generator().manual_seed(0)).size == 2000
@@ -136,6 +207,10 @@ class TestDigits:
 
     def test_classifiers_of_the_whole_image(self):
         task = make_task("digits")
+        test = task.test()
+        digit = int(torch.bincount(digits.load()[1][digits.split()["learn"]]).argmax())
+        constant = torch.nn.functional.one_hot(torch.full_like(test.targets, digit), 10).float()
+        assert value(task, "majority class") == pytest.approx(task.score(constant, test))
         assert 0.09 < value(task, "majority class") < 0.11
         assert 0.94 < value(task, "logistic regression") < 0.98
         assert 0.97 < value(task, "3 nearest neighbours") <= 1
@@ -166,3 +241,44 @@ class TestPackaged:
         available, reason = kind.available()
         assert not available
         assert "damaged" in reason
+
+    @pytest.mark.parametrize("module", [sunspots, digits])
+    def test_checksum_is_that_of_the_shipped_file(self, module):
+        package = {sunspots: "statsmodels", digits: "scikit-learn"}[module]
+        content = Path(str(importlib.metadata.distribution(package).locate_file(module.FILE))).read_bytes()
+        task = make_task(module.__name__.rpartition(".")[2])
+        assert task.checksum() == hashlib.sha256(content).hexdigest()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda text: text[: len(text) // 2],
+            lambda text: text.replace(b"1750,83.4", b"1750,nan"),
+            lambda text: text.replace(b"1750,83.4", b"1750,"),
+            lambda text: b"",
+        ],
+        ids=["cut short", "NaN", "a number missing", "empty"],
+    )
+    def test_damage_is_seen_before_the_file_is_read(self, damage, monkeypatch, tmp_path):
+        whole = Path(str(importlib.metadata.distribution("statsmodels").locate_file(sunspots.FILE))).read_bytes()
+        assert damage(whole) != whole
+        (tmp_path / "sunspots.csv").write_bytes(damage(whole))
+        shipped = SimpleNamespace(version="9.9", locate_file=lambda file: tmp_path / "sunspots.csv")
+        monkeypatch.setattr(importlib.metadata, "distribution", lambda package: shipped)
+        monkeypatch.setattr(sunspots, "load", sunspots.load.__wrapped__)
+        message = r"sunspots.csv of statsmodels 9.9 is not the file .* expected f67889b1d900.*; pip install statsmodels"
+        with pytest.raises(Unavailable, match=message):
+            make_task("sunspots")
+
+    @pytest.mark.parametrize(("module", "package"), [(sunspots, "statsmodels"), (digits, "scikit-learn")])
+    def test_without_the_package_the_task_says_what_to_install(self, module, package, monkeypatch):
+        def missing(package):
+            raise importlib.metadata.PackageNotFoundError(package)
+
+        monkeypatch.setattr(importlib.metadata, "distribution", missing)
+        monkeypatch.setattr(module, "load", module.load.__wrapped__)
+        name = module.__name__.rpartition(".")[2]
+        reason = f"the data comes with the package {package}, which is not installed: pip install {package}"
+        assert TASKS.get(name).available() == (False, reason)
+        with pytest.raises(Unavailable, match=f"^{reason}$"):
+            make_task(name)

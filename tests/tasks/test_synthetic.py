@@ -1,6 +1,7 @@
 """The synthetic tasks against their definitions, and their references against simulation."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -46,6 +47,10 @@ class TestAdding:
         assert value(task, "constant 1") == pytest.approx(0.16667, abs=5e-6)
         assert task.score(torch.ones(10, batch.size, 1), batch) == pytest.approx(1 / 6, abs=2e-3)
 
+    def test_the_targets_themselves_score_the_optimum(self):
+        task = make_task("adding")
+        assert task.score(task.test().targets, task.test()) == value(task, "exact") == 0
+
     def test_too_short(self):
         with pytest.raises(BadInput, match="length must be at least 2, one step for each half; got 1"):
             make_task("adding", length=1)
@@ -80,6 +85,12 @@ class TestCopy:
         logits[..., BLANK] = 50
         logits[-10:, :, :8], logits[-10:, :, BLANK] = 0, -50
         assert task.score(logits, batch) == pytest.approx(value(task, "memoryless"), rel=1e-5)
+
+    def test_certainty_of_the_targets_scores_the_optimum(self):
+        task = make_task("copy")
+        test = task.test()
+        logits = 100 * torch.nn.functional.one_hot(test.targets, 10).float()
+        assert task.score(logits, test) == value(task, "exact") == 0
 
     @pytest.mark.parametrize("name", ["length", "symbols"])
     def test_too_small(self, name):
@@ -118,6 +129,17 @@ class TestTwoLag:
         y = test.targets[start:]
         loss = -torch.where(y == 1, p.log(), (1 - p).log()).mean()
         assert float(loss) == pytest.approx(value(task, name), abs=4e-3)
+
+    @pytest.mark.parametrize(("knows", "name"), [(True, "both lags"), (False, "neither lag")])
+    def test_the_generators_own_odds_score_the_reference_on_the_test_data(self, knows, name):
+        task = make_task("two_lag")
+        test = task.test()
+        odds = torch.full(test.targets.shape, 0.625, dtype=torch.float64)
+        if knows:
+            for t in range(8, test.length):
+                odds[t] = 0.5 + 0.5 * test.inputs[t - 3, :, 0] - 0.25 * test.inputs[t - 8, :, 0]
+        logits = torch.stack([1 - odds, odds], dim=-1).clamp(min=1e-12).log()
+        assert task.score(logits, test) == pytest.approx(value(task, name), abs=2e-3)
 
     def test_steps_before_the_longer_lag_do_not_count(self):
         assert draw(make_task("two_lag", length=11), 4).counts == [0] * 8 + [4] * 3
@@ -191,7 +213,15 @@ class TestFirstSymbol:
         assert abs(float(first - second)) < 0.01
 
     def test_chance(self):
-        assert value(make_task("first_symbol", classes=4), "chance") == 0.25
+        task = make_task("first_symbol", classes=4)
+        assert value(task, "chance") == 0.25
+        shares = torch.bincount(draw(task, 20_000).targets[-1], minlength=4) / 20_000
+        assert shares.tolist() == pytest.approx([0.25] * 4, abs=0.015)
+
+    def test_the_first_input_tells_the_class(self):
+        task = make_task("first_symbol")
+        test = task.test()
+        assert task.score(test.inputs[:1].expand(test.length, -1, -1), test) == value(task, "exact") == 1
 
     @pytest.mark.parametrize(("name", "given"), [("length", 1), ("classes", 1), ("noise", -0.1)])
     def test_impossible_parameters(self, name, given):
@@ -223,6 +253,21 @@ class TestAnbn:
         texts = self.strings(length=61, largest=4)
         counts = [text.split("S")[1].count("a") for text in texts]
         assert set(counts) == {1, 2, 3, 4}
+
+    def test_floor_is_the_loss_of_who_sees_the_current_symbol_alone(self):
+        """After a: another a with odds q, counted; after S always a; after b: another b with odds p, counted."""
+        task = make_task("anbn")
+        test = task.test()
+        pairs = Counter(
+            zip(test.inputs.argmax(dim=-1).flatten().tolist(), test.targets.flatten().tolist(), strict=True)
+        )
+        shown = Counter({k: sum(n for (symbol, _), n in pairs.items() if symbol == k) for k in range(3)})
+        assert set(pairs) == {(0, 1), (1, 1), (1, 2), (2, 2), (2, 0)}
+        logits = torch.full((3, 3), -50.0, dtype=torch.float64)
+        for (symbol, following), n in pairs.items():
+            logits[symbol, following] = math.log(n / shown[symbol])
+        outputs = logits[test.inputs.argmax(dim=-1)]
+        assert value(task, "current symbol alone") == pytest.approx(task.score(outputs, test), rel=1e-6)
 
     def test_optimum_is_the_entropy_of_a_string_over_its_length(self):
         task = make_task("anbn", length=4000, largest=4)
