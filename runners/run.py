@@ -105,13 +105,11 @@ def run_suite(
 
 def default_workers(device: str) -> int:
     """The cores that this process may use; one on a GPU, which runs would share."""
-    return (
-        1
-        if device == "cuda"
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    if device == "cuda":
+        return 1
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def plan_suite(
@@ -251,8 +249,8 @@ class SuiteRunner:
             "throughtime.algorithms.full",
             "throughtime.runners.train",
         )
-        rest = fingerprint(roots, self._checksums[group.task], self.device)
         data = self._checksums[group.task]
+        rest = fingerprint(roots, data, self.device)
         return [Job(config.key(rest), config, group.experiment.deadline, roots, data) for config in configs]
 
     def _write_manifest(self) -> None:
