@@ -102,12 +102,16 @@ class Reference:
         value: the score on the test data, in the task's metric.
         kind: floor: reached without learning any dependency; baseline: a classical method; optimum: the best possible.
         source: where the number comes from: a formula, a fit, a paper.
+        free: the score free-running over the task's horizon; None where the reference has no such form.
+        by_lead: the same for each step ahead by itself, 1 … horizon.
     """
 
     name: str
     value: float
     kind: Literal["floor", "baseline", "optimum"]
     source: str
+    free: float | None = None
+    by_lead: tuple[float, ...] = ()
 
 
 class Task(ABC):
@@ -115,15 +119,22 @@ class Task(ABC):
 
     Class attributes:
         metric: what `score` returns.
+        feedback: how the task can be run in a closed loop: its last o inputs are the target of the step before, as it
+            is ("real") or one-hot ("symbol"), and a network's own output may stand there. None: it can't.
+        own_cell: the name of the recurrent cell that the task brings; empty where any cell serves.
 
     Attributes:
         input_size: m.
         output_size: o.
+        horizon: the steps of free running that are scored; 0 without feedback.
     """
 
     metric: ClassVar[Metric]
+    feedback: ClassVar[Literal["real", "symbol"] | None] = None
+    own_cell: ClassVar[str] = ""
     input_size: int
     output_size: int
+    horizon: int = 0
 
     @abstractmethod
     def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
