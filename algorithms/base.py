@@ -41,11 +41,13 @@ class Algorithm(ABC):
         exact_up_to: the longest sequence on which it equals full BPTT at frozen parameters (`math.inf`: any; 0: none).
         unbiased: it equals full BPTT in expectation over its own random draws, at any length.
         online: its memory does not grow with the sequence.
+        backward_mode: it differentiates `network.unroll`'s outputs; forcings that judge a whole window need that.
     """
 
     exact_up_to: float
     unbiased: bool
     online: bool
+    backward_mode: bool = True
 
     @abstractmethod
     def updates(
@@ -72,7 +74,8 @@ def backward(network: Network, loss: Tensor) -> None:
     for parameter in parameters:
         parameter.grad = None
     # Not torch.autograd.grad: it may return one tensor for two parameters, which clipping in place would scale twice.
-    torch.autograd.backward(loss, inputs=parameters)
+    if loss.requires_grad:
+        torch.autograd.backward(loss, inputs=parameters)
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)

@@ -4,27 +4,62 @@
 
 The gates are folded into A before it meets M, so a step is one batched product (S n × n)(n × P). The immediate term is
 sparse: row i of gate g acts on unit i alone, so it is added along a diagonal of M and never built. Two buffers take
-turns, and nothing else of M's size is allocated.
+turns, and nothing else of M's size is allocated. In a closed loop the state depends on the readout too, ŷ = V h + c:
+its columns' immediate term is ∂s_t/∂ŷ_{t-1} · (h_{t-1}, 1). A network without a cell's structure has `DenseInfluence`.
 """
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, Linearization
+from throughtime.networks import Cell, DenseLinearization, Linearization, Network, State
+
+Local = TypeVar("Local", Linearization, DenseLinearization)
 
 
-class Influence:
-    """∂s_t/∂θ for all parameters θ of a cell, (B, S n, P), zero at a sequence's start.
+class Influence(ABC, Generic[Local]):
+    """∂s_t/∂θ for all parameters θ that the state depends on, zero at a sequence's start."""
+
+    @abstractmethod
+    def copy(self) -> "Influence[Local]":
+        """An independent copy."""
+
+    @abstractmethod
+    def advance(self, state: State, local: Local) -> None:
+        """From M_{t-1} to M_t, by the state before the step and the network's linearization at it."""
+
+    @abstractmethod
+    def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
+        """∂L/∂h_t · ∂h_t/∂θ, summed over the batch, by the parameters' names in the network.
+
+        Args:
+            by_hidden: ∂L/∂h_t, (B, n).
+        """
+
+
+def make_influence(network: Network, batch_size: int) -> Influence:  # type: ignore[type-arg]
+    """The influence matrix that fits the network's linearization."""
+    if isinstance(network.cell, Cell):
+        return StructuredInfluence(network, network.cell, batch_size)
+    return DenseInfluence(network, batch_size)
+
+
+class StructuredInfluence(Influence[Linearization]):
+    """Of a cell that is an elementwise map of affine pre-activations: (B, S n, P).
 
     The columns of a gate are its n rows of weights, each row for what the gate sees: x (m), h (n), and 1 for the bias.
+    Where an output is fed back, o (n + 1) columns follow: the readout's rows, each for h and 1.
     """
 
-    def __init__(self, cell: Cell, batch_size: int) -> None:
+    def __init__(self, network: Network, cell: Cell, batch_size: int) -> None:
         self.cell = cell
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
         self.widths = [m * (i is not None) + n * (h is not None) + 1 for i, h in gates]
-        P = n * sum(self.widths)
+        self.outputs = len(network.readout.weight) if network.feeds_back else 0
+        P = n * sum(self.widths) + self.outputs * (n + 1)
         self._buffers = tuple(cell.weight_hh_l0.new_zeros(batch_size, S * n, P) for _ in range(2))
         self._now = 0
 
@@ -33,22 +68,14 @@ class Influence:
         """M_t, (B, S n, P)."""
         return self._buffers[self._now]
 
-    def copy(self) -> "Influence":
-        """An independent copy."""
-        other = Influence.__new__(Influence)
-        other.cell, other.widths, other._now = self.cell, self.widths, 0
+    def copy(self) -> "StructuredInfluence":
+        other = StructuredInfluence.__new__(StructuredInfluence)
+        other.cell, other.widths, other.outputs, other._now = self.cell, self.widths, self.outputs, 0
         other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
     @torch.no_grad()
-    def advance(self, input: Tensor, hidden: Tensor, local: Linearization) -> None:
-        """From M_{t-1} to M_t.
-
-        Args:
-            input: x_t, (B, m).
-            hidden: h_{t-1}, (B, n).
-            local: the cell's linearization at this step.
-        """
+    def advance(self, state: State, local: Linearization) -> None:
         n, S = self.cell.hidden_size, self.cell.state_parts
         old, new = self.matrix, self._buffers[1 - self._now]
         torch.bmm(local.transition, old[:, :n], out=new)
@@ -56,7 +83,11 @@ class Influence:
             target = new[:, part * n : (part + 1) * n]
             for past in range(1, S):
                 target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
-            self._add_immediate(target, input, hidden, local.by_gate[part])
+            self._add_immediate(target, local.input, state[0], local.by_gate[part])
+        if local.by_output is not None:
+            seen = torch.cat([state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
+            columns = new[:, :, -self.outputs * (n + 1) :].unflatten(2, (self.outputs, n + 1))
+            columns.addcmul_(local.by_output[:, :, :, None], seen[:, None, None, :])
         self._now = 1 - self._now
 
     def _add_immediate(self, target: Tensor, input: Tensor, hidden: Tensor, by_gate: Tensor) -> None:
@@ -64,7 +95,8 @@ class Influence:
         n = self.cell.hidden_size
         one = input.new_ones(len(input), 1)
         gates = zip(self.cell.input_blocks, self.cell.hidden_blocks, strict=True)
-        columns = target.split([n * width for width in self.widths], dim=2)
+        sizes = [n * width for width in self.widths]
+        columns = target[:, :, : sum(sizes)].split(sizes, dim=2)
         for block, width, slope, (i, h) in zip(columns, self.widths, by_gate, gates, strict=True):
             seen = torch.cat([input] * (i is not None) + [hidden] * (h is not None) + [one], dim=1)
             diagonal = block.unflatten(2, (n, width)).diagonal(dim1=1, dim2=2)  # (B, width, n)
@@ -72,11 +104,6 @@ class Influence:
 
     @torch.no_grad()
     def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
-        """∂L/∂h_t · ∂h_t/∂θ, summed over the batch, for the cell's parameters by their names in the network.
-
-        Args:
-            by_hidden: ∂L/∂h_t, (B, n).
-        """
         n, m = self.cell.hidden_size, self.cell.input_size
         flat = torch.bmm(by_hidden[:, None], self.matrix[:, :n]).sum(dim=(0, 1))
         total = {name: torch.zeros_like(parameter) for name, parameter in self.cell.named_parameters()}
@@ -90,4 +117,34 @@ class Influence:
             if h is not None:
                 total["weight_hh_l0"][h * n : (h + 1) * n] += rows[:, -1 - n : -1]
                 total["bias_hh_l0"][h * n : (h + 1) * n] += rows[:, -1]
-        return {f"cell.{name}": gradient for name, gradient in total.items()}
+        gradient = {f"cell.{name}": value for name, value in total.items()}
+        if self.outputs:
+            rows = flat[start:].unflatten(0, (self.outputs, n + 1))
+            gradient |= {"readout.weight": rows[:, :n], "readout.bias": rows[:, n]}
+        return gradient
+
+
+class DenseInfluence(Influence[DenseLinearization]):
+    """Of any recurrence: (B, D, P) for a state of D numbers and all P parameters of the network."""
+
+    def __init__(self, network: Network, batch_size: int) -> None:
+        self.shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
+        state = network.initial_state(batch_size)
+        size = sum(part.shape[1] for part in state)
+        self.matrix = state[0].new_zeros(batch_size, size, sum(shape.numel() for shape in self.shapes.values()))
+
+    def copy(self) -> "DenseInfluence":
+        other = DenseInfluence.__new__(DenseInfluence)
+        other.shapes, other.matrix = self.shapes, self.matrix.clone()
+        return other
+
+    @torch.no_grad()
+    def advance(self, state: State, local: DenseLinearization) -> None:
+        immediate = torch.cat([local.by_parameters[name] for name in self.shapes], dim=2)
+        self.matrix = torch.baddbmm(immediate, local.by_state, self.matrix)
+
+    @torch.no_grad()
+    def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
+        flat = torch.bmm(by_hidden[:, None], self.matrix[:, : by_hidden.shape[1]]).sum(dim=(0, 1))
+        pieces = flat.split([shape.numel() for shape in self.shapes.values()])
+        return {name: piece.view(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}

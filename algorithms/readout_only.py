@@ -24,6 +24,7 @@ class ReadoutOnly(Algorithm):
 
     exact_up_to = 0
     unbiased = False
+    backward_mode = False
 
     def __init__(self, update_every: int | None = 1) -> None:
         if update_every is not None and update_every < 1:

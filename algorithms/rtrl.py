@@ -4,7 +4,8 @@
 
 The influence matrix M_t = ∂s_t/∂θ is carried along, so every step has its exact gradient and nothing is walked back.
 Memory O(B n P) whatever the length, time O(B n² P) a step, with P ~ G n (m + n + 1) parameters: the textbooks' O(n⁴).
-With updates along the way M mixes the parameters of all past steps, as in the original.
+With updates along the way M mixes the parameters of all past steps, as in the original. In a closed loop θ includes
+the readout, on which the state then depends.
 """
 
 import math
@@ -17,7 +18,7 @@ from throughtime.networks import Network
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update
-from .influence import Influence
+from .influence import make_influence
 from .stepwise import StepGradients
 
 
@@ -31,6 +32,7 @@ class RTRL(Algorithm):
     exact_up_to = math.inf
     unbiased = True
     online = True
+    backward_mode = False
 
     def __init__(self, update_every: int | None = 1) -> None:
         if update_every is not None and update_every < 1:
@@ -42,7 +44,7 @@ class RTRL(Algorithm):
     ) -> Iterator[Update]:
         """One update every `update_every` steps, of the mean loss over the targets since the last."""
         if carry is None:
-            state, influence = network.initial_state(batch.size), Influence(network.cell, batch.size)
+            state, influence = network.initial_state(batch.size), make_influence(network, batch.size)
         else:
             state, influence = carry[0], carry[1].copy()
         steps = StepGradients(network)
@@ -51,7 +53,7 @@ class RTRL(Algorithm):
             stop = min(start + every, batch.length)
             for t in range(start, stop):
                 local = network.linearize(batch.inputs[t], state)
-                influence.advance(batch.inputs[t], state[0], local)
+                influence.advance(state, local)
                 state = local.state
                 if batch.counts[t]:
                     by_hidden = steps.add_readout(batch, t, state[0])

@@ -1,6 +1,8 @@
 """What is trained: recurrent cells, the network around them, and finding any part by name."""
 
-from .base import Cell, Linearization, State
+from .base import Cell, Linearization, Recurrent, State
+from .closed_loop import ClosedLoop, drive
+from .dense import DenseLinearization
 from .network import CELLS, Network, make_network
 from .registry import BadInput, Registry, Unavailable
 
@@ -8,10 +10,14 @@ __all__ = [
     "CELLS",
     "BadInput",
     "Cell",
+    "ClosedLoop",
+    "DenseLinearization",
     "Linearization",
     "Network",
+    "Recurrent",
     "Registry",
     "State",
     "Unavailable",
+    "drive",
     "make_network",
 ]

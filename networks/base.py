@@ -1,6 +1,7 @@
 """The contract of a recurrent cell: a whole window, one step, and the step's local Jacobians.
 
-Every standard cell is an elementwise map of affine pre-activations,
+`Recurrent` is any differentiable step; its Jacobians are taken densely (`dense.py`). Every standard cell is more than
+that, a `Cell`: an elementwise map of affine pre-activations,
 
     z_t[g] = W_g x_t + U_g h_{t-1} + b_g            (G gates)
     s_t    = φ(s_{t-1}, z_t)   unit by unit         (S state parts; part 0 is the hidden state h)
@@ -28,20 +29,54 @@ class Linearization:
     """One step of a cell and its local Jacobians, all detached.
 
     Attributes:
+        input: what the cell was given, (B, m).
         state: the state after the step, S tensors of (B, n).
         by_state: φ_s, (S, S, B, n): entry [p, q] is ∂(new part p)/∂(old part q), unit by unit, at fixed z.
         by_gate: φ_z, (S, G, B, n): entry [p, g] is ∂(new part p)/∂z[g], unit by unit.
         transition: (B, S n, n): the derivative of all new parts by the old *hidden* part, through z and directly:
-            Σ_g φ_z[p, g] ∘ U_g + diag(φ_s[p, 0]). The other old parts act by `by_state` alone.
+            Σ_g φ_z[p, g] ∘ U_g + diag(φ_s[p, 0]). The other old parts act by `by_state` alone. In a closed loop also
+            through the output that is fed back.
+        by_output: (B, S n, o): the derivative of all new parts by the output of the step before, where that was fed
+            back; None where it was not.
     """
 
+    input: Tensor
     state: State
     by_state: Tensor
     by_gate: Tensor
     transition: Tensor
+    by_output: Tensor | None = None
 
 
-class Cell(nn.Module, ABC):
+class Recurrent(nn.Module, ABC):
+    """Any differentiable recurrence s_t = F(s_{t-1}, x_t); part 0 of its state is what the readout sees.
+
+    Attributes:
+        input_size: m, the features of one input step.
+        hidden_size: n, the width of part 0.
+    """
+
+    input_size: int
+    hidden_size: int
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before a sequence: tensors (batch_size, …), part 0 (batch_size, n)."""
+
+    @abstractmethod
+    def step(self, input: Tensor, state: State) -> State:
+        """One time step, differentiable by autograd: input (B, m), the new state returned."""
+
+    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """A whole window, differentiable: inputs (T, B, m) to the hidden states (T, B, n) and the state after it."""
+        hidden = []
+        for input in inputs.unbind():
+            state = self.step(input, state)
+            hidden.append(state[0])
+        return torch.stack(hidden), state
+
+
+class Cell(Recurrent):
     """A recurrent cell with torch.nn's parameter names, shapes and gate order.
 
     Parameters are ``weight_ih_l0`` (blocks·n, m), ``weight_hh_l0`` (blocks·n, n), ``bias_ih_l0`` and ``bias_hh_l0``
@@ -149,4 +184,4 @@ class Cell(nn.Module, ABC):
         for gate, block in enumerate(self.hidden_blocks):
             if block is not None:
                 transition.addcmul_(by_gate[:, gate, :, :, None], blocks[block])
-        return Linearization(new_state, by_state, by_gate, transition.transpose(0, 1).flatten(1, 2))
+        return Linearization(input, new_state, by_state, by_gate, transition.transpose(0, 1).flatten(1, 2))

@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .base import Cell, Linearization, State
+from .base import Cell, Linearization, Recurrent, State
+from .dense import DenseLinearization, linearize_densely
 from .registry import BadInput, Registry
 
 CELLS: Registry[Cell] = Registry("cell", Cell, "throughtime.networks")  # type: ignore[type-abstract]
@@ -19,13 +20,18 @@ class Network(nn.Module):
 
     Args:
         cell: the recurrent cell.
-        readout: the linear map from the hidden state (B, n) to the output (B, o).
+        readout: the map from the hidden state (B, n) to the output (B, o), linear but where a task brings its own.
     """
 
-    def __init__(self, cell: Cell, readout: nn.Linear) -> None:
+    def __init__(self, cell: Recurrent, readout: nn.Module) -> None:
         super().__init__()
         self.cell = cell
         self.readout = readout
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether the state depends on the readout's parameters: whether an output is fed back, with its gradient."""
+        return False
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a sequence: zeros, S tensors (batch_size, n)."""
@@ -44,9 +50,11 @@ class Network(nn.Module):
         """One step, differentiable by autograd: input (B, m), the new state returned; `readout` gives its output."""
         return self.cell.step(input, state)
 
-    def linearize(self, input: Tensor, state: State) -> Linearization:
-        """One step with its local Jacobians, for forward-mode algorithms; see `Cell.linearize`."""
-        return self.cell.linearize(input, state)
+    def linearize(self, input: Tensor, state: State) -> Linearization | DenseLinearization:
+        """One step with its local Jacobians, for forward-mode algorithms: a `Cell`'s structured ones, or dense ones."""
+        if isinstance(self.cell, Cell):
+            return self.cell.linearize(input, state)
+        return linearize_densely(self, input, state)
 
 
 def make_network(

@@ -9,6 +9,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from throughtime.networks import Network, make_network
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From outputs (T, B, o) and targets (T, B, ...) to the loss of every step of every sequence, (T, B)."""
 
@@ -160,6 +162,21 @@ class Task(ABC):
         """Training batches without end. A stream overrides it and marks the batches that continue the previous one."""
         while True:
             yield self.sample(batch_size, generator=generator)
+
+    def make_network(
+        self, cell: str, *, hidden_size: int, seed: int, dtype: torch.dtype, device: str | torch.device
+    ) -> Network:
+        """A fresh network for this task; a task that puts something inside the loop, or brings its cell, overrides it.
+
+        Args:
+            cell: the cell's name; `own_cell` where the task brings one.
+            hidden_size: n.
+            seed: of the initial parameters.
+            dtype: of all parameters.
+            device: where they live.
+        """
+        sizes = {"input_size": self.input_size, "hidden_size": hidden_size, "output_size": self.output_size}
+        return make_network(cell, **sizes, seed=seed, dtype=dtype, device=device)
 
     def checksum(self) -> str:
         """The sha256 of the data file that the task reads; empty for generated data."""
