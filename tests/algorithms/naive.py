@@ -48,6 +48,26 @@ def step(cell: str, parameters: Gradient, x: Tensor, state: State) -> State:
     return ((1 - u) * candidate + u * h,)
 
 
+def fed(parameters: Gradient, x: Tensor, hidden: Tensor, symbolic: bool) -> Tensor:
+    """What the cell is given, sequence by sequence: x itself, or with its last numbers mixed with the last output.
+
+    In a closed loop x holds, one after the other, m numbers, how much of the last o of them is to be believed, and for
+    sampled symbols o numbers to be added to the logits before the largest is chosen.
+    """
+    m, o = parameters["cell.weight_ih_l0"].shape[1], len(parameters["readout.bias"])
+    rows = []
+    for row, h in zip(x, hidden, strict=True):
+        if len(row) == m:
+            rows.append(row)
+            continue
+        own, believed = parameters["readout.weight"] @ h + parameters["readout.bias"], row[m]
+        if symbolic:
+            scores = own.detach() + row[m + 1 :] if len(row) > m + 1 else own.detach()
+            own = torch.tensor([float(k == int(scores.argmax())) for k in range(o)], dtype=row.dtype)
+        rows.append(torch.cat([row[: m - o], believed * row[m - o : m] + (1 - believed) * own]))
+    return torch.stack(rows)
+
+
 def step_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
     """The loss of one step of every sequence, (B,), from outputs (B, o)."""
     if loss == "regression":
@@ -63,7 +83,7 @@ class Naive:
         cell: "rnn", "lstm", "gru".
         loss: "regression" (mean squared error) or "classification" (cross-entropy).
         parameters: by name; copied.
-        inputs: (T, B, m).
+        inputs: (T, B, m), or more in a closed loop (see `fed`), where a classification's output is a symbol.
         targets: (T, B, o) or (T, B).
         mask: (T, B) or None.
     """
@@ -86,8 +106,12 @@ class Naive:
     def walk(self, state: State, first: int, stop: int) -> State:
         """The state after the steps first … stop − 1."""
         for t in range(first, stop):
-            state = step(self.cell, self.parameters, self.inputs[t], state)
+            state = self.step(self.parameters, self.inputs[t], state)
         return state
+
+    def step(self, parameters: Gradient, x: Tensor, state: State) -> State:
+        """One step, of the loop if it is closed."""
+        return step(self.cell, parameters, fed(parameters, x, state[0], self.loss == "classification"), state)
 
     def forward(self, state: State, first: int, stop: int) -> State:
         """The same as a constant."""
@@ -230,7 +254,7 @@ class Naive:
 
     def train_rtrl(self, update_every: int, rate: float) -> list[float]:
         """RTRL with dense Jacobians for each sequence, and a descent step after each update; the updates' losses."""
-        names = [name for name in self.parameters if name.startswith("cell.")]
+        names = list(self.parameters)  # in a closed loop the state depends on the readout too
         shapes = {name: self.parameters[name].shape for name in names}
         P = sum(shape.numel() for shape in shapes.values())
         states = [torch.cat([part[b] for part in self.zero_state()]) for b in range(self.B)]
@@ -248,7 +272,7 @@ class Naive:
                         pieces = theta.split([shapes[name].numel() for name in names])
                         parameters = {name: piece.view(shapes[name]) for name, piece in zip(names, pieces, strict=True)}
                         parts = tuple(part[None] for part in state.split(n))
-                        return torch.cat([part[0] for part in step(self.cell, parameters, x[None], parts)])
+                        return torch.cat([part[0] for part in self.step(parameters, x[None], parts)])
 
                     by_theta, by_state = torch.autograd.functional.jacobian(flat_step, (theta, states[b]))
                     influences[b] = by_state @ influences[b] + by_theta

@@ -10,13 +10,14 @@ from naive import Gradient, Naive
 from torch import Tensor, nn
 
 from throughtime.algorithms import Update, estimate_gradient, make_algorithm
-from throughtime.networks import Network, make_network
+from throughtime.networks import ClosedLoop, Network, drive, make_network
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
 
 CELLS = ["rnn", "lstm", "gru"]
 MASKS = ["unmasked", "masked", "lengths", "gap", "last"]
 LOSSES = ["regression", "classification"]
+FORCINGS = ["free", "coins", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Case:
     Attributes:
         mask: unmasked; masked: at random; lengths: unequal; gap: no target at steps 3 … 5; last: a target at the
             last step only; empty: no target at all.
+        forcing: teacher: an open loop; free: its own output; coins: its own or the truth; mixed: between them. Real
+            outputs are fed back as they are, and of classes the sampled one for coins, else the likeliest.
     """
 
     cell: str
@@ -36,12 +39,23 @@ class Case:
     m: int = 2
     n: int = 3
     o: int = 2
+    forcing: str = "teacher"
 
     def __str__(self) -> str:
-        return f"{self.cell}-{self.mask}-batch{self.batch}-{self.loss}"
+        name = f"{self.cell}-{self.mask}-batch{self.batch}-{self.loss}"
+        return name if self.forcing == "teacher" else f"{name}-{self.forcing}"
 
 
-CASES = [Case(cell, mask, size, loss) for cell in CELLS for mask in MASKS for size in (1, 3) for loss in LOSSES]
+OPEN = [Case(cell, mask, size, loss) for cell in CELLS for mask in MASKS for size in (1, 3) for loss in LOSSES]
+CLOSED = [
+    Case(cell, mask, size, loss, m=3, forcing=forcing)
+    for cell in CELLS
+    for mask in ("masked", "lengths", "gap")
+    for size in (1, 3)
+    for loss in LOSSES
+    for forcing in FORCINGS
+]
+CASES = OPEN + CLOSED
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,29 @@ def make_problem(case: Case, seed: int = 0, mask: Tensor | None = None) -> Probl
         targets = torch.randint(case.o, (case.T, case.batch), generator=generator)
         loss = cross_entropy
     mask = make_mask(case, generator) if mask is None else mask
+    if case.forcing != "teacher":
+        network = ClosedLoop(network.cell, network.readout, symbolic=case.loss == "classification")
+        inputs = make_driven(case, inputs, generator)
     return Problem(case, network, Batch(inputs, targets, loss, mask))
+
+
+def make_driven(case: Case, inputs: Tensor, generator: torch.Generator) -> Tensor:
+    """The inputs with what a closed loop needs to know; the first step is given the truth."""
+    shape = (case.T, case.batch)
+    match case.forcing:
+        case "free":
+            truth = torch.zeros(shape)
+        case "coins":
+            truth = (torch.rand(shape, generator=generator) < 0.5).double()
+        case "mixed":
+            truth = torch.rand(shape, generator=generator)
+        case _:
+            raise AssertionError(case.forcing)
+    truth[0] = 1
+    noise = None
+    if case.loss == "classification" and case.forcing == "coins":
+        noise = -(-torch.rand(*shape, case.o, generator=generator).log()).log()
+    return drive(inputs, truth, noise)
 
 
 @cache

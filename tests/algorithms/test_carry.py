@@ -24,6 +24,7 @@ ONLINE = {
 # Where batches end, in updates; the first batch of "1" is shorter than every k2 > k1.
 BORDERS = {"halves": [3], "short-first": [1], "three": [2, 5], "one-update-each": [1, 2, 3, 4, 5, 6]}
 each_cell = pytest.mark.parametrize("cell", CELLS)
+each_forcing = pytest.mark.parametrize("forcing", ["teacher", "free", "coins"])
 each_online = pytest.mark.parametrize("spec", ONLINE)
 each_split = pytest.mark.parametrize("borders", BORDERS.values(), ids=BORDERS.keys())
 
@@ -33,9 +34,9 @@ def split(problem: Problem, spec: str, borders: list[int]) -> list[Problem]:
     return [problem.part(start, stop) for start, stop in pairwise(edges)]
 
 
-def long_case(cell: str, mask: str, spec: str) -> Case:
+def long_case(cell: str, mask: str, spec: str, forcing: str = "teacher") -> Case:
     every = ONLINE[spec]
-    return Case(cell, mask, T=7 * every - every // 2)
+    return Case(cell, mask, T=7 * every - every // 2, m=3, forcing=forcing)
 
 
 def last_carry(problem: Problem, spec: str):
@@ -46,9 +47,10 @@ def last_carry(problem: Problem, spec: str):
 @each_split
 @each_online
 @pytest.mark.parametrize("mask", ["unmasked", "gap"])
+@each_forcing
 @each_cell
-def test_split_sequence_gives_the_same_updates(cell, mask, spec, borders):
-    whole = shared_problem(long_case(cell, mask, spec))
+def test_split_sequence_gives_the_same_updates(cell, forcing, mask, spec, borders):
+    whole = shared_problem(long_case(cell, mask, spec, forcing))
     expected = record(whole.updates(spec), whole.network)
     found, carry = [], None
     for part in split(whole, spec, borders):
@@ -63,9 +65,10 @@ def test_split_sequence_gives_the_same_updates(cell, mask, spec, borders):
 
 @each_split
 @each_online
+@each_forcing
 @each_cell
-def test_split_sequence_gives_the_same_weights_with_descent_on_the_way(cell, spec, borders):
-    case = long_case(cell, "masked", spec)
+def test_split_sequence_gives_the_same_weights_with_descent_on_the_way(cell, forcing, spec, borders):
+    case = long_case(cell, "masked", spec, forcing)
     whole, parted, carry = make_problem(case), make_problem(case), None
     train(whole.updates(spec), whole.network, 0.3)
     for part in split(parted, spec, borders):

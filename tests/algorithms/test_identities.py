@@ -1,9 +1,11 @@
 """What each gradient must equal, and what it must differ from, at frozen parameters."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from naive import Naive, relative_error
-from problems import CASES, CELLS, LOSSES, Case, Problem, full_gradient, make_problem, record, shared_problem
+from problems import CASES, CELLS, LOSSES, OPEN, Case, Problem, full_gradient, make_problem, record, shared_problem
 
 T = CASES[0].T
 EXACT = [
@@ -49,7 +51,7 @@ def test_full_equals_autograd_over_the_step_loop(case):
     assert relative_error(shared_problem(case).estimate("full"), full_gradient(case)) <= 1e-9
 
 
-@every_case
+@pytest.mark.parametrize("case", OPEN, ids=str)
 def test_full_equals_torch_nn(case):
     problem = shared_problem(case)
     module, readout = nn_twin(problem)
@@ -103,7 +105,7 @@ def test_online_is_truncation_at_every_step(case):
 
 @every_case
 def test_finite_differences_agree_with_full(case):
-    small = Case(case.cell, case.mask, case.batch, case.loss, T=6, n=2)
+    small = replace(case, T=6, n=2)
     problem = make_problem(small, seed=1)
     naive, expected = problem.naive(), {}
     for name, value in naive.parameters.items():

@@ -4,21 +4,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CELLS, LOSSES, Case, Problem, make_problem
+from problems import CELLS, FORCINGS, LOSSES, Case, Problem, make_problem
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     loss = draw(st.sampled_from(LOSSES))
+    o = draw(st.integers(1 if loss == "regression" else 2, 3))  # a single class has no gradient
+    forcing = draw(st.sampled_from(["teacher", *FORCINGS]))
     case = Case(
         cell=draw(st.sampled_from(CELLS)),
         mask="drawn",
         batch=draw(st.integers(1, 3)),
         loss=loss,
         T=draw(st.integers(1, 9)),
-        m=draw(st.integers(1, 3)),
+        m=draw(st.integers(1, 3)) if forcing == "teacher" else o + draw(st.integers(0, 2)),
         n=draw(st.integers(1, 4)),
-        o=draw(st.integers(1 if loss == "regression" else 2, 3)),  # a single class has no gradient
+        o=o,
+        forcing=forcing,
     )
     size = case.T * case.batch
     mask = torch.tensor(draw(st.lists(st.booleans(), min_size=size, max_size=size))).view(case.T, case.batch)

@@ -2,7 +2,7 @@
 
 import pytest
 from naive import relative_error
-from problems import CELLS, LOSSES, Case, make_problem, train
+from problems import CELLS, FORCINGS, LOSSES, Case, make_problem, train
 
 RATE = 0.3
 LOOPS = {
@@ -22,6 +22,12 @@ LOOPS = {
 each_loop = pytest.mark.parametrize("spec", LOOPS)
 CASES = [
     Case(cell, mask, loss=loss, T=9) for cell in CELLS for mask in ("unmasked", "masked", "gap") for loss in LOSSES
+]
+CASES += [
+    Case(cell, "masked", loss=loss, T=9, m=3, forcing=forcing)
+    for cell in CELLS
+    for loss in LOSSES
+    for forcing in FORCINGS
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

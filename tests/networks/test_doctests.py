@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ["throughtime.networks", "throughtime.algorithms", "throughtime.tasks"]
+PACKAGES = ["throughtime.networks", "throughtime.algorithms", "throughtime.forcings", "throughtime.tasks"]
 MODULES = [
     f"{package}.{module.name}"
     for package in PACKAGES
