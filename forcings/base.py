@@ -54,7 +54,7 @@ class Forcing(ABC):
             generator: the source of coins and symbols.
         """
 
-    def after(self, batch: Batch, network: Network) -> None:
+    def after(self, batch: Batch, network: Network) -> None:  # noqa: B027 (most forcings have nothing to learn)
         """Called when the updates of a driven batch are made: a forcing that learns learns here."""
 
 
@@ -98,9 +98,7 @@ def driven(batch: Batch, network: Network, truth: Tensor, symbol: Choice, genera
     if network.symbolic and symbol == "sample":
         noise = gumbel(batch.length, batch.size, network.readout.out_features, generator=generator)
     device = batch.inputs.device
-    return replace(
-        batch, inputs=drive(batch.inputs, truth.to(device), None if noise is None else noise.to(device))
-    )
+    return replace(batch, inputs=drive(batch.inputs, truth.to(device), None if noise is None else noise.to(device)))
 
 
 def gumbel(*shape: int, generator: torch.Generator) -> Tensor:

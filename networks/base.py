@@ -70,8 +70,8 @@ class Recurrent(nn.Module, ABC):
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """A whole window, differentiable: inputs (T, B, m) to the hidden states (T, B, n) and the state after it."""
         hidden = []
-        for input in inputs.unbind():
-            state = self.step(input, state)
+        for x in inputs.unbind():
+            state = self.step(x, state)
             hidden.append(state[0])
         return torch.stack(hidden), state
 

@@ -74,8 +74,8 @@ class ClosedLoop(Network):
         if given:
             hidden, state = self.cell.unroll(inputs[:given, :, :m], state)
             parts.append(hidden)
-        for input in inputs[given:].unbind():
-            state = self.step(input, state)
+        for x in inputs[given:].unbind():
+            state = self.step(x, state)
             parts.append(state[0][None])
         return torch.cat(parts), state
 

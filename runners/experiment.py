@@ -47,6 +47,7 @@ class RunConfig(BaseModel):
     cell: str
     hidden_size: int
     algorithm: Spec
+    forcing: Spec = "teacher"
     optimizer: Literal["sgd", "adam"]
     learning_rate: float
     clip_norm: float | None
@@ -66,4 +67,5 @@ class RunConfig(BaseModel):
     def __str__(self) -> str:
         settings = [f"lr={self.learning_rate:g}"]
         settings += [f"clip={self.clip_norm:g}"] if self.clip_norm is not None else []
-        return f"{self.task} · {self.cell} · {self.algorithm} · {' '.join(settings)} · seed {self.seed}"
+        how = self.algorithm if self.forcing == "teacher" else f"{self.algorithm} · {self.forcing}"
+        return f"{self.task} · {self.cell} · {how} · {' '.join(settings)} · seed {self.seed}"

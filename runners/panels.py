@@ -1,18 +1,17 @@
-"""What the figures show: a panel for each task, cell and protocol, and a colour and a mark for each algorithm."""
+"""What the figures show: a panel for each task, cell, forcing and protocol, and a look for each algorithm."""
 
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pandas as pd
 
 from throughtime.tasks import Reference
 
+from .canvas import Look, looks
 from .store import GroupKeys, Manifest, Record, Store, load_results
 from .suite import Experiment
-
-MARKERS = "osD^vP*X<>hpd8"
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,8 @@ class Panel:
     """What one panel shows: a task on a cell, in one experiment.
 
     Attributes:
+        of_all: what its runs have in common besides: the forcing, or in a figure of horizons perhaps the algorithm;
+            empty where that goes without saying.
         protocol: what was the same for every algorithm.
         keys: the report runs.
         failures: which runs are not done, in words.
@@ -27,6 +28,7 @@ class Panel:
 
     task: str
     cell: str
+    of_all: str
     metric: str
     better: str
     references: tuple[Reference, ...]
@@ -37,7 +39,7 @@ class Panel:
     @property
     def title(self) -> str:
         """The task with the cell, the protocol, and what failed."""
-        lines = [f"{self.task}, {self.cell}", self.protocol]
+        lines = [f"{self.task}, {self.cell}{f', {self.of_all}' if self.of_all else ''}", self.protocol]
         return "\n".join([*lines, *textwrap.wrap(self.failures, 64, max_lines=3, placeholder=" …")])
 
     @property
@@ -66,37 +68,40 @@ class Drawing:
         results = load_results(directory)
         self.measured = results[results["purpose"] == "report"] if len(results) else results
         self.runs = self.measured[self.measured["status"] == "done"] if len(results) else results
-        self.panels = self._panels()
+        self.panels = self.panels_by("forcing")
         self.algorithms = list(dict.fromkeys(group.algorithm for group in self.manifest.groups))
+        self.forcings = list(dict.fromkeys(group.forcing for group in self.manifest.groups))
+        self.looks: dict[str, Look] = looks(self.algorithms)
 
-    def _panels(self) -> list[Panel]:
-        """One for each task and cell of each experiment: runs of two protocols are never averaged."""
+    def panels_by(self, axis: Literal["forcing", "algorithm"], *, closed: bool = False) -> list[Panel]:
+        """One for each task and cell of each experiment, runs of two protocols are never averaged, and for each
+        forcing or algorithm; `closed`: of tasks with feedback alone.
+        """
         groups = iter(self.manifest.groups)
         panels = []
         for experiment in self.manifest.suite.experiments:
-            blocks: dict[tuple[str, str], list[GroupKeys]] = {}
+            blocks: dict[tuple[str, str, str], list[GroupKeys]] = {}
             for group in (next(groups) for _ in experiment.groups()):
-                blocks.setdefault((group.task, group.cell), []).append(group)
-            for (task, cell), block in blocks.items():
+                if not closed or self.manifest.tasks[group.task].horizon:
+                    blocks.setdefault((group.task, group.cell, getattr(group, axis)), []).append(group)
+            for (task, cell, of_all), block in blocks.items():
                 facts = self.manifest.tasks[task]
                 keys = tuple(key for group in block for key in group.report)
                 protocol = f"{experiment.hidden_size} units; equal budget: {experiment.budget}"
                 failures = _failures(experiment, block, self.records)
                 name, better = facts.metric.name, facts.metric.better
-                panels.append(Panel(task, cell, name, better, facts.references, protocol, keys, failures))
+                common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all
+                panels.append(Panel(task, cell, common, name, better, facts.references, protocol, keys, failures))
         return panels
 
-    def palette(self) -> dict[str, Any]:
-        """A colour for each algorithm, told apart by colour-blind readers as far as ten go."""
-        import seaborn as sns
+    def title(self, words: str) -> str:
+        """A figure's title: what it shows, and the suite's own."""
+        return f"{words}\n{self.manifest.suite.title}"
 
-        many = len(self.algorithms) > 10
-        colours = sns.color_palette("husl" if many else "colorblind", len(self.algorithms))
-        return dict(zip(self.algorithms, colours, strict=True))
-
-    def marker(self, algorithm: str) -> str:
-        """A mark for each algorithm."""
-        return MARKERS[self.algorithms.index(algorithm) % len(MARKERS)]
+    @property
+    def ended_early(self) -> bool:
+        """Whether a run with a curve is not done."""
+        return bool(len(self.curves)) and bool((self.curves["status"] != "done").any())
 
 
 def _failures(experiment: Experiment, groups: list[GroupKeys], records: dict[str, Record]) -> str:

@@ -14,18 +14,19 @@ from pathlib import Path
 import torch
 
 from throughtime.algorithms import make_algorithm
+from throughtime.forcings import make_forcing
 from throughtime.networks import CELLS, BadInput, Unavailable
 from throughtime.networks.registry import nearest, parse_spec
-from throughtime.tasks import TASKS, Task, make_task
+from throughtime.tasks import make_task
 
 from .environment import environment, fingerprint
 from .experiment import RunConfig
 from .progress import Reporter, Silent
 from .store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
-from .suite import Choice, Group, Suite, load_suite
+from .suite import Choice, Group, Suite, load_suite, task_class
 from .worker import Job, execute_all
 
-FILTERS = ("task", "cell", "algorithm")
+FILTERS = ("task", "cell", "forcing", "algorithm")
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Plan:
         report: report runs in all.
         cached: how many of them are finished already.
         again: how many ended in an error or a shorter deadline and are tried again.
-        skipped: for each task or device that can't be had here, why; its runs are counted in none of the others.
+        skipped: what can't run, with the reason: a task that can't be had here, or a row whose algorithm, forcing and
+            task don't go together; such runs are counted in none of the others.
         left_out: groups that `only` leaves out.
     """
 
@@ -88,7 +90,7 @@ def run_suite(
         out: the results directory; results/runs/<suite> by default.
         device: "cpu" or "cuda".
         workers: processes at a time; the cores by default, 1 on a GPU.
-        only: restricts the groups: {"algorithm": "rtrl"} by name or by full spec; also "task" and "cell".
+        only: restricts the groups: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
         reporter: is told of the progress.
         on_plan: called once with the plan, before the first run.
     """
@@ -138,6 +140,7 @@ class SuiteRunner:
         self.selected = _select(self.groups, only)
         self.unavailable: dict[str, str] = {}
         self._checksums: dict[str, str] = {}
+        self._skipped: set[str] = set()
         self._facts: dict[str, TaskFacts] | None = None
         for task in dict.fromkeys(group.task for group in self.groups):
             try:
@@ -161,8 +164,12 @@ class SuiteRunner:
         """Counted without running anything: report runs whose tuning is not complete count as not cached."""
         plan = Plan(left_out=len(self.groups) - len(self.selected))
         for group in self.selected:
-            if group.task in self.unavailable:
-                plan.skipped[group.task] = self.unavailable[group.task]
+            if reason := self._obstacle(group):
+                if reason not in plan.skipped.values():  # often the same for every algorithm
+                    whole = group.task in self.unavailable
+                    plan.skipped[group.task if whole else f"{group.task} · {group.forcing} · {group.algorithm}"] = (
+                        reason
+                    )
                 continue
             tuning = [job for jobs in self._tuning(group).values() for job in jobs]
             choice = self._choice(group)
@@ -187,7 +194,10 @@ class SuiteRunner:
         for group in self.selected:
             choice = self._choice(group)
             assert choice is not None, "tuning ended without a choice"
-            report += self._report(group, choice)
+            jobs = self._report(group, choice)
+            if reason := self._obstacle(group):
+                self._skip(jobs, reason)
+            report += jobs
         self._execute("Report", report, workers, reporter, summary)
         self._write_manifest()
         for job in {job.key: job for job in report}.values():
@@ -205,11 +215,7 @@ class SuiteRunner:
             record = self.store.record(job.key)
             if record is not None and record.finished(job.deadline):
                 summary.cached += 1
-            elif job.config.task in self.unavailable:
-                reason = self.unavailable[job.config.task]
-                skipped = {"key": job.key, "config": job.config, "deadline": job.deadline, "reason": reason}
-                self.store.write_record(Record.model_validate({**skipped, "status": "skipped"}))
-            else:
+            elif job.key not in self._skipped:
                 todo.append(job)
         if not todo:
             return
@@ -223,7 +229,21 @@ class SuiteRunner:
 
         execute_all(todo, workers, self.store.notes, keep, reporter.running)
 
+    def _obstacle(self, group: Group) -> str:
+        """Why a group can't run on this machine, or at all; empty if it can."""
+        return self.unavailable.get(group.task) or group.obstacle
+
+    def _skip(self, jobs: list[Job], reason: str) -> None:
+        """Runs that can't be have a record that tells why."""
+        for job in jobs:
+            self._skipped.add(job.key)
+            skipped = {"key": job.key, "config": job.config, "deadline": job.deadline, "reason": reason}
+            self.store.write_record(Record.model_validate({**skipped, "status": "skipped"}))
+
     def _tuning(self, group: Group) -> dict[Choice, list[Job]]:
+        """The jobs of each point of the grid; none where there is nothing to tune, or the group can't run."""
+        if self._obstacle(group):
+            return {}
         return {choice: self._jobs(group, configs) for choice, configs in group.tuning(self.device).items()}
 
     def _report(self, group: Group, choice: Choice) -> list[Job]:
@@ -237,15 +257,17 @@ class SuiteRunner:
             if any(record is None for record in records):
                 return None
             scores[choice] = [record.validation for record in records if record is not None]
-        if not scores or group.task in self.unavailable:
+        if not scores:
             return group.experiment.grid[0]
         return group.choose(scores)
 
     def _jobs(self, group: Group, configs: list[RunConfig]) -> list[Job]:
+        task = task_class(group.task)
         roots = (
             type(make_algorithm(group.algorithm)).__module__,
-            _task_class(group.task).__module__,
-            CELLS.get(group.cell).__module__,
+            type(make_forcing(group.forcing)).__module__,
+            task.__module__,
+            (task if task.own_cell else CELLS.get(group.cell)).__module__,
             "throughtime.algorithms.full",
             "throughtime.runners.train",
         )
@@ -261,6 +283,7 @@ class SuiteRunner:
                 GroupKeys(
                     task=group.task,
                     cell=group.cell,
+                    forcing=group.forcing,
                     algorithm=group.algorithm,
                     target=group.experiment.target,
                     choice=choice,
@@ -283,7 +306,7 @@ class SuiteRunner:
 
     def _task_facts(self, task: str) -> TaskFacts:
         """From the manifest if nothing changed since it was written: some references take seconds to fit."""
-        kind = _task_class(task)
+        kind = task_class(task)
         mark = fingerprint((kind.__module__,), self._checksums[task], "cpu")
         if task in self.unavailable:
             return TaskFacts(fingerprint="", metric=kind.metric, references=())
@@ -291,11 +314,9 @@ class SuiteRunner:
             known = self.store.manifest().tasks.get(task)
             if known is not None and known.fingerprint == mark:
                 return known
-        return TaskFacts(fingerprint=mark, metric=kind.metric, references=tuple(make_task(task).references()))
-
-
-def _task_class(spec: str) -> type[Task]:
-    return TASKS.get(parse_spec(spec)[0])
+        made = make_task(task)
+        references = tuple(made.references())
+        return TaskFacts(fingerprint=mark, metric=kind.metric, references=references, horizon=made.horizon)
 
 
 def _check_device(device: str) -> str:

@@ -24,7 +24,7 @@ from throughtime.tasks import Metric, Reference
 from .experiment import RunConfig
 from .suite import Choice, Suite
 
-FORMAT = 1
+FORMAT = 2
 """The version of this layout. A change that older code can't read raises it."""
 
 Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
@@ -43,6 +43,8 @@ class Record(BaseModel):
     deadline: float
     validation: float | None = None
     test: float | None = None
+    free: float | None = None
+    by_lead: tuple[float | None, ...] = ()
     steps: int = 0
     updates: int = 0
     sequences: int = 0
@@ -74,6 +76,7 @@ class TaskFacts(BaseModel):
     fingerprint: str
     metric: Metric
     references: tuple[Reference, ...]
+    horizon: int = 0
 
 
 class GroupKeys(BaseModel):
@@ -83,6 +86,7 @@ class GroupKeys(BaseModel):
 
     task: str
     cell: str
+    forcing: str
     algorithm: str
     target: float | None
     choice: Choice | None
@@ -237,11 +241,11 @@ _LOCK = ".lock"
 def load_results(directory: str | Path) -> pd.DataFrame:
     """All runs of a results directory, one row a run, in the manifest's order.
 
-    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``seed``, ``purpose``,
+    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``forcing``, ``seed``, ``purpose``,
     ``learning_rate``, …; the budget as text), ``status``, ``reason``, the score in the task's metric (``validation``
-    for a tuning run, ``test`` for a report run), ``steps``, ``updates``, ``sequences``, ``wall_seconds`` and
-    ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds), ``peak_bytes``, ``flops`` and ``ops``
-    of the updates of one batch of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine``
+    for a tuning run, ``test`` for a report run; ``free``: the same, running free), ``steps``, ``updates``,
+    ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
+    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine``
     and ``relative_error`` (means over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
     was not executed yet has no row.
     """
@@ -261,8 +265,9 @@ def load_results(directory: str | Path) -> pd.DataFrame:
 def load_curves(directory: str | Path) -> pd.DataFrame:
     """The learning curves of all report runs, one row a point.
 
-    Columns: ``task``, ``cell``, ``algorithm``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss`` (training),
-    ``metric`` (on test data), ``gradient_norm``, ``cosine``, ``relative_error``.
+    Columns: ``task``, ``cell``, ``algorithm``, ``forcing``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss``
+    (training), ``metric`` (on test data), ``free`` (the same, running free), ``gradient_norm``, ``cosine``,
+    ``relative_error``.
     """
     store = Store.open(directory)
     rows = []
@@ -271,13 +276,14 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
             record = store.record(key)
             if record is not None:
                 c = record.config
-                run = {"task": c.task, "cell": c.cell, "algorithm": c.algorithm, "seed": c.seed}
+                run = {"task": c.task, "cell": c.cell, "algorithm": c.algorithm}
+                run |= {"forcing": c.forcing, "seed": c.seed}
                 rows += [{**run, **point} for point in record.curve]
     return pd.DataFrame(rows)
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row = record.model_dump(exclude={"config", "curve", "traceback"})
+    row = record.model_dump(exclude={"config", "curve", "traceback", "by_lead"})
     config = {**record.config.model_dump(), "budget": str(record.config.budget)}
     ran = {
         "wall_per_step": record.wall_seconds / record.steps if record.steps else None,

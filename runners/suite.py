@@ -1,8 +1,8 @@
-"""Suites: benchmark tables as data. A TOML file lists tasks, cells, algorithms, a tuning grid, a budget and seeds.
+"""Suites: benchmark tables as data. A TOML file lists tasks, cells, algorithms, forcings, a grid, a budget and seeds.
 
 What stands at the file's top holds for every ``[[experiments]]`` table, which may override it; a file without such
-tables is one experiment. Every task × cell × algorithm of an experiment is a *group*: a few tuning runs on seeds of
-their own choose the learning rate and clip norm on validation data, then the report runs use fresh seeds.
+tables is one experiment. Every task × cell × forcing × algorithm of an experiment is a *group*: a few tuning runs on
+seeds of their own choose the learning rate and clip norm on validation data, then the report runs use fresh seeds.
 """
 
 import contextlib
@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from throughtime.algorithms import make_algorithm
+from throughtime.forcings import make_forcing
 from throughtime.networks import CELLS, BadInput, Unavailable
-from throughtime.networks.registry import nearest
-from throughtime.tasks import make_task
+from throughtime.networks.registry import nearest, parse_spec
+from throughtime.tasks import TASKS, Task, make_task
 
 from .experiment import Budget, RunConfig, Spec
 
@@ -49,12 +50,13 @@ class Choice(NamedTuple):
 
 
 class Experiment(BaseModel):
-    """A cross product of tasks, cells and algorithms under one protocol.
+    """A cross product of tasks, cells, forcings and algorithms under one protocol.
 
     Attributes:
         tasks: specs, ``"two_lag(length=16)"``.
-        cells: names.
+        cells: names; a task that brings its own cell has that one instead.
         algorithms: specs, ``"truncated(k1=5, k2=20)"``.
+        forcing: specs, ``"generalized(alpha=0.9)"``.
         hidden_size: units.
         batch_size: sequences in a batch.
         optimizer: "sgd" or "adam".
@@ -76,6 +78,7 @@ class Experiment(BaseModel):
     budget: Budget
     learning_rates: _Rates
     cells: _Specs = ("rnn",)
+    forcing: _Specs = ("teacher",)
     hidden_size: _Count = 32
     batch_size: _Count = 32
     optimizer: Literal["sgd", "adam"] = "adam"
@@ -95,21 +98,40 @@ class Experiment(BaseModel):
         ]
 
     def groups(self) -> Iterator["Group"]:
-        """Every task × cell × algorithm, in the order written."""
+        """Every task × cell × forcing × algorithm, in the order written."""
         for task in self.tasks:
-            for cell in self.cells:
-                for algorithm in self.algorithms:
-                    yield Group(self, task, cell, algorithm)
+            own = task_class(task).own_cell
+            for cell in (own,) if own else self.cells:
+                for forcing in self.forcing:
+                    for algorithm in self.algorithms:
+                        yield Group(self, task, cell, forcing, algorithm)
 
 
 @dataclass(frozen=True)
 class Group:
-    """One row of a table: the runs of one algorithm on one task and cell."""
+    """One row of a table: the runs of one algorithm on one task and cell, in one forcing."""
 
     experiment: Experiment
     task: str
     cell: str
+    forcing: str
     algorithm: str
+
+    @property
+    def obstacle(self) -> str:
+        """Why this task, forcing and algorithm don't go together; empty where they do."""
+        forcing = make_forcing(self.forcing)
+        if forcing.closes_loop and task_class(self.task).feedback is None:
+            return (
+                f"{self.forcing} feeds the network's own output back, and the inputs of {self.task} are not its past "
+                "targets: only teacher forcing fits"
+            )
+        if forcing.backward_mode_only and not make_algorithm(self.algorithm).backward_mode:
+            return (
+                f"{self.forcing} judges whole windows of hidden states, which {self.algorithm} does not differentiate: "
+                "it needs a backward-mode algorithm, such as full or truncated"
+            )
+        return ""
 
     def tuning(self, device: str) -> dict[Choice, list[RunConfig]]:
         """The tuning runs of each point of the grid; none where the grid is a single point."""
@@ -144,6 +166,7 @@ class Group:
             cell=self.cell,
             hidden_size=e.hidden_size,
             algorithm=self.algorithm,
+            forcing=self.forcing,
             optimizer=e.optimizer,
             learning_rate=choice.learning_rate,
             clip_norm=choice.clip_norm,
@@ -170,6 +193,11 @@ class Suite(BaseModel):
     def groups(self) -> list[Group]:
         """Every group of every experiment."""
         return [group for experiment in self.experiments for group in experiment.groups()]
+
+
+def task_class(spec: str) -> type[Task]:
+    """The class of the task that a spec names, without making it."""
+    return TASKS.get(parse_spec(spec)[0])
 
 
 def suite_names() -> list[str]:
@@ -255,6 +283,8 @@ def _check_names(suite: Suite) -> None:
     for experiment in suite.experiments:
         for algorithm in experiment.algorithms:
             make_algorithm(algorithm)
+        for forcing in experiment.forcing:
+            make_forcing(forcing)
         for cell in experiment.cells:
             CELLS.get(cell)
         for task in experiment.tasks:

@@ -47,8 +47,11 @@ class Row:
         name: the algorithm's spec, or the reference's name.
         kind: "run", "floor", "baseline" or "optimum".
         score: over the seeds whose run is done; for a reference its value; None where no run is done.
+        forcing: the forcing's spec; empty for a reference.
+        free: as `score`, running free over the task's horizon; None where the task has no feedback.
+        exposure_bias: the free-running score less the score, paired by seed.
         verdict: what the score shows.
-        difference: to full BPTT; None for references and full itself.
+        difference: to full BPTT in the same forcing; None for references and full itself.
         choice: what tuning chose.
         statuses: how many report runs ended in which way.
         planned: how many report runs there are to be.
@@ -60,6 +63,9 @@ class Row:
     name: str
     kind: str
     score: Interval | None
+    forcing: str = ""
+    free: Interval | None = None
+    exposure_bias: Interval | None = None
     verdict: str = ""
     difference: Difference | None = None
     choice: Choice | None = None
@@ -72,14 +78,27 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskTable:
-    """The rows of one task and cell, best first, and the protocol that they share."""
+    """The rows of one task and cell, best first, and the protocol that they share.
+
+    Attributes:
+        floor: the best floor.
+        free_floor: the best one running free.
+        horizon: the steps of free running; 0 where the task has no feedback.
+    """
 
     task: str
     cell: str
     metric: Metric
     floor: Reference | None
+    free_floor: Reference | None
     protocol: str
     rows: tuple[Row, ...]
+    horizon: int = 0
+
+    @property
+    def forcings(self) -> list[str]:
+        """Every forcing that the table compares."""
+        return list(dict.fromkeys(row.forcing for row in self.rows if row.forcing))
 
     @property
     def decimals(self) -> int:
@@ -121,20 +140,27 @@ def _task_table(
     sign = 1 if facts.metric.better == "lower" else -1
     floors = [reference for reference in facts.references if reference.kind == "floor"]
     floor = min(floors, key=lambda reference: sign * reference.value, default=None)
+    free_floor = min(
+        (reference for reference in floors if reference.free is not None),
+        key=lambda reference: sign * (reference.free or 0.0),
+        default=None,
+    )
 
     def runs(group: GroupKeys) -> pd.DataFrame:
         return results[results["key"].isin(group.report)] if len(results) else pd.DataFrame()
 
-    def scores(group: GroupKeys) -> dict[int, float]:
+    def scores(group: GroupKeys, column: str = "test") -> dict[int, float]:
         frame = runs(group)
         done = frame[frame["status"] == "done"] if len(frame) else frame
-        return {int(seed): float(test) for seed, test in zip(done.get("seed", []), done.get("test", []), strict=True)}
+        pairs = zip(done.get("seed", []), done.get(column, []), strict=True)
+        return {int(seed): float(value) for seed, value in pairs if pd.notna(value)}
 
-    full = next((scores(group) for group in groups if group.algorithm == "full"), {})
-    rows = [Row(r.name, r.kind, Interval(r.value, r.value, r.value, 0)) for r in facts.references]
+    full = {group.forcing: scores(group) for group in groups if group.algorithm == "full"}
+    rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
     for group in groups:
-        values, frame = scores(group), runs(group)
+        values, free, frame = scores(group), scores(group, "free"), runs(group)
         found = interval(list(values.values())) if values else None
+        biases = [free[seed] - values[seed] for seed in free if seed in values]
         failed = frame[frame["status"] != "done"] if len(frame) else frame
         done = frame[frame["status"] == "done"] if len(frame) else frame
         rows.append(
@@ -142,8 +168,13 @@ def _task_table(
                 name=group.algorithm,
                 kind="run",
                 score=found,
+                forcing=group.forcing,
+                free=interval(list(free.values())) if free else None,
+                exposure_bias=interval(biases) if biases else None,
                 verdict=_verdict(list(values.values()), facts.metric, facts.references),
-                difference=None if group.algorithm == "full" else paired_difference(values, full),
+                difference=None
+                if group.algorithm == "full"
+                else paired_difference(values, full.get(group.forcing, {})),
                 choice=group.choice,
                 statuses={str(status): int(n) for status, n in frame["status"].value_counts(sort=False).items()}
                 if len(frame)
@@ -155,7 +186,12 @@ def _task_table(
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
-    return TaskTable(task, cell, facts.metric, floor, _protocol(experiment, experiment.budget), tuple(ranked))
+    protocol = _protocol(experiment, experiment.budget)
+    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
+
+
+def _exactly(value: float | None) -> Interval | None:
+    return None if value is None else Interval(value, value, value, 0)
 
 
 def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Reference]) -> str:

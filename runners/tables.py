@@ -7,15 +7,20 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from .statistics import Interval
 from .suite import Choice
 from .summary import COSTS, Row, Summary, TaskTable, summarise
 
 HEADINGS = [
     "algorithm",
+    "forcing",
     "score",
     "floor",
     "verdict",
     "vs full",
+    "free-running",
+    "free floor",
+    "exposure bias",
     "cosine",
     "updates",
     "ms/step",
@@ -23,6 +28,7 @@ HEADINGS = [
     "tuned",
     "runs",
 ]
+"""All columns; those on free running are left out where nothing is fed back, and forcing's where it is teacher alone."""
 
 LEGEND = """\
 - Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
@@ -31,7 +37,11 @@ LEGEND = """\
   range and holds the true mean three times in four]. floor: the best floor, beside every score.
 - verdict: "not learned": the mean is not better than the floor by 1 %; "beats X": the best reference that the scores
   beat by a t-test over seeds (5 %).
-- vs full: mean difference to full BPTT, paired by seed. ~ marks what the seeds do not support (t-test, 5 %).
+- vs full: mean difference to full BPTT in the same forcing, paired by seed. ~ marks what the seeds do not support
+  (t-test, 5 %).
+- Where a task's inputs are its own past: score is one step ahead, given the truth at every step; free-running is the
+  score over the horizon that stands above the table when the network gets nothing but its own output, with the best
+  floor that runs free beside it; exposure bias is the second less the first. Learning rates are chosen by the first.
 - The tests are over seeds; that the test data is a sample too is not in them: a small test set deserves more doubt.
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
   held still meanwhile. updates: the optimizer's, which is what a budget of steps does not hold equal.
@@ -41,37 +51,61 @@ LEGEND = """\
 """
 
 
+def headings(table: TaskTable) -> list[str]:
+    """Those of `HEADINGS` that the table has something to say on."""
+    left_out = set() if table.horizon else {"free-running", "free floor", "exposure bias"}
+    left_out |= {"forcing"} if table.forcings in ([], ["teacher"]) else set()
+    return [name for name in HEADINGS if name not in left_out]
+
+
 def cells(table: TaskTable, row: Row) -> list[str]:
-    """A row's words, one for each of `HEADINGS`."""
+    """A row's words, one for each of the table's headings."""
+    words = _words(table, row)
+    return [words.get(name, "") for name in headings(table)]
+
+
+def _words(table: TaskTable, row: Row) -> dict[str, str]:
     digits = table.decimals
     if row.kind != "run":
         assert row.score is not None
-        return [f"{row.kind}: {row.name}", f"{row.score.mean:.{digits}f}", *[""] * 9]
-    score = "–"
-    if row.score is not None:
-        score = f"{row.score.mean:.{digits}f}"
-        if row.score.n > 1:
-            score += f" [{row.score.low:.{digits}f}, {row.score.high:.{digits}f}]"
-        if row.score.n < row.planned:
-            score += f" (mean of {row.score.n} of {row.planned})"
+        return {
+            "algorithm": f"{row.kind}: {row.name}",
+            "score": f"{row.score.mean:.{digits}f}",
+            "free-running": "" if row.free is None else f"{row.free.mean:.{digits}f}",
+        }
     difference = ""
     if row.difference is not None:
         mean = round(row.difference.interval.mean, digits) + 0.0  # never −0.0000
         difference = f"{'' if row.difference.supported else '~'}{mean:+.{digits}f}"
     cosine, wall, memory = (row.costs.get(name) for name in ("cosine", "wall_per_step", "peak_bytes"))
-    return [
-        row.name,
-        score,
-        "–" if table.floor is None else f"{table.floor.value:.{digits}f}",
-        row.verdict,
-        difference,
-        "" if cosine is None else f"{cosine:.3f}",
-        "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
-        "" if wall is None else f"{1e3 * wall:.3g}",
-        "" if memory is None else _bytes(memory),
-        _choice(row.choice),
-        _runs(row),
-    ]
+    free_floor = None if table.free_floor is None else table.free_floor.free
+    return {
+        "algorithm": row.name,
+        "forcing": row.forcing,
+        "score": _score(row, row.score, digits),
+        "floor": "–" if table.floor is None else f"{table.floor.value:.{digits}f}",
+        "verdict": row.verdict,
+        "vs full": difference,
+        "free-running": _score(row, row.free, digits),
+        "free floor": "–" if free_floor is None else f"{free_floor:.{digits}f}",
+        "exposure bias": "" if row.exposure_bias is None else f"{row.exposure_bias.mean:+.{digits}f}",
+        "cosine": "" if cosine is None else f"{cosine:.3f}",
+        "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
+        "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
+        "memory": "" if memory is None else _bytes(memory),
+        "tuned": _choice(row.choice),
+        "runs": _runs(row),
+    }
+
+
+def _score(row: Row, score: Interval | None, digits: int) -> str:
+    """The mean, its interval, and of how many seeds where some are missing."""
+    if score is None:
+        return "–"
+    words = f"{score.mean:.{digits}f}"
+    if score.n > 1:
+        words += f" [{score.low:.{digits}f}, {score.high:.{digits}f}]"
+    return words if score.n >= row.planned else f"{words} (mean of {score.n} of {row.planned})"
 
 
 def _choice(choice: Choice | None) -> str:
@@ -110,13 +144,18 @@ def heading(table: TaskTable) -> str:
     return f"{table.task}, {table.cell}: {table.metric.name}, {arrow}"
 
 
+def _protocol(table: TaskTable) -> str:
+    words = f"{table.protocol[:1].upper()}{table.protocol[1:]}"
+    return f"{words}; free running over {table.horizon} steps" if table.horizon else words
+
+
 def markdown(summary: Summary) -> str:
     """The tables as Markdown."""
     parts = [f"### {summary.title}", f"Measured on: {summary.machine}."]
     for table in summary.tables:
         rows = [[_escaped(word, row) for word in cells(table, row)] for row in table.rows]
-        body = pd.DataFrame(rows, columns=HEADINGS).to_markdown(index=False, disable_numparse=True)
-        parts += [f"**{heading(table)}**", f"{table.protocol[:1].upper()}{table.protocol[1:]}.", body]
+        body = pd.DataFrame(rows, columns=headings(table)).to_markdown(index=False, disable_numparse=True)
+        parts += [f"**{heading(table)}**", f"{_protocol(table)}.", body]
     return "\n\n".join([*parts, LEGEND])
 
 
@@ -129,9 +168,10 @@ def latex(summary: Summary) -> str:
     """The tables as LaTeX tabulars for booktabs, one `table` environment each."""
     parts = []
     for table in summary.tables:
-        frame = pd.DataFrame([cells(table, row) for row in table.rows], columns=HEADINGS)
+        frame = pd.DataFrame([cells(table, row) for row in table.rows], columns=headings(table))
         frame = frame.map(lambda word: word.replace("–", "--"))
-        caption = _plain_latex(f"{summary.title}. {heading(table)}. {table.protocol}. Measured on: {summary.machine}.")
+        words = [summary.title, heading(table), _protocol(table), f"Measured on: {summary.machine}."]
+        caption = _plain_latex(". ".join(words))
         for sign, words in (("↓", "$\\downarrow$"), ("↑", "$\\uparrow$"), ("×", "$\\times$")):
             caption = caption.replace(sign, words)
         styled = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
@@ -160,12 +200,18 @@ def csv(summary: Summary) -> str:
                     "metric": table.metric.name,
                     "better": table.metric.better,
                     "name": row.name,
+                    "forcing": row.forcing,
                     "kind": row.kind,
                     "seeds": score.n if score else 0,
                     "mean": score.mean if score else None,
                     "low": score.low if score else None,
                     "high": score.high if score else None,
                     "floor": table.floor.value if table.floor else None,
+                    "free_mean": row.free.mean if row.free else None,
+                    "free_low": row.free.low if row.free else None,
+                    "free_high": row.free.high if row.free else None,
+                    "free_floor": table.free_floor.free if table.free_floor else None,
+                    "exposure_bias": row.exposure_bias.mean if row.exposure_bias else None,
                     "verdict": row.verdict,
                     "difference_to_full": difference.interval.mean if difference else None,
                     "difference_low": difference.interval.low if difference else None,
@@ -180,6 +226,8 @@ def csv(summary: Summary) -> str:
             )
     return pd.DataFrame(lines).to_csv(index=False)
 
+
+_RIGHT = ("floor", "vs full", "free floor", "exposure bias", "cosine", "ms/step")
 
 FORMATS = {"markdown": markdown, "csv": csv, "latex": latex}
 FILES = {"table.md": markdown, "table.csv": csv, "table.tex": latex}
@@ -197,16 +245,16 @@ def write_tables(directory: str | Path) -> list[Path]:
     return paths
 
 
-def _that_fit(rows: list[list[str]], width: int) -> list[int]:
+def _that_fit(names: list[str], rows: list[list[str]], width: int) -> list[int]:
     """The numbers of the columns to draw: on a narrow terminal the least telling ones are left to table.md."""
     widths = [
         max(min(len(word), 32) for word in (name, *column))
-        for name, column in zip(HEADINGS, zip(*rows, strict=True), strict=True)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
     ]
-    shown = list(range(len(HEADINGS)))
-    for name in ("tuned", "cosine", "updates", "memory", "vs full", "ms/step"):
-        if sum(widths[number] + 3 for number in shown) + 1 > width:
-            shown.remove(HEADINGS.index(name))
+    shown = list(range(len(names)))
+    for name in ("tuned", "cosine", "updates", "memory", "vs full", "ms/step", "exposure bias", "verdict"):
+        if name in names and sum(widths[number] + 3 for number in shown) + 1 > width:
+            shown.remove(names.index(name))
     return shown
 
 
@@ -216,11 +264,12 @@ def print_tables(summary: Summary, console: Console) -> None:
         console.print(markdown(summary), soft_wrap=True, markup=False, highlight=False, emoji=False)
         return
     for table in summary.tables:
-        drawn = Table(title=heading(table), caption=table.protocol, title_justify="left", caption_justify="left")
+        drawn = Table(title=heading(table), caption=_protocol(table), title_justify="left", caption_justify="left")
         rows = [cells(table, row) for row in table.rows]
-        shown = _that_fit(rows, console.width)
-        for name in (HEADINGS[number] for number in shown):
-            drawn.add_column(name, justify="right" if name in ("floor", "vs full", "cosine", "ms/step") else "left")
+        names = headings(table)
+        shown = _that_fit(names, rows, console.width)
+        for name in (names[number] for number in shown):
+            drawn.add_column(name, justify="right" if name in _RIGHT else "left")
         for row, words in zip(table.rows, rows, strict=True):
             style = "" if row.kind == "run" else "italic dim"
             drawn.add_row(*(words[number].replace("[", "\\[") for number in shown), style=style)

@@ -5,7 +5,6 @@ drawing the data are off the clock. A tuning run is judged on validation data al
 no choice is made from it, so its whole learning curve can be shown beside the references, which are scored there too.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +14,15 @@ import torch
 from torch import Tensor
 
 from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
-from throughtime.networks import Network, make_network
+from throughtime.forcings import Forcing, make_forcing
+from throughtime.forcings.base import closed_loop
+from throughtime.networks import Network
 from throughtime.tasks import Batch, Task, make_task
 
 from .experiment import RunConfig
+from .free_run import FreeRun
 from .measure import Clock, Counts, Quality, count_updates, gradient_quality
+from .seeds import generator
 
 DIVERGED_FACTOR = 100.0
 """An evaluation loss beyond this many times its value before training counts as diverged."""
@@ -40,7 +43,8 @@ class Point:
         updates: optimizer updates so far.
         seconds: training wall seconds so far.
         loss: the mean training loss since the last point; None at the start.
-        metric: the score on the data that the run is judged on.
+        metric: the score on the data that the run is judged on, one step ahead where it is a series.
+        free: the score there when the network runs free over the task's horizon; None where the task has no feedback.
         gradient_norm: the mean norm of the updates' gradients since the last point, before clipping; None at first.
         cosine: of the algorithm's gradient with the exact one on the probe batch, at the parameters of this point.
         relative_error: of the algorithm's gradient, likewise.
@@ -51,6 +55,7 @@ class Point:
     seconds: float
     loss: float | None
     metric: float
+    free: float | None
     gradient_norm: float | None
     cosine: float | None
     relative_error: float | None
@@ -87,6 +92,8 @@ class Outcome:
     curve: list[Point] = field(default_factory=list)
     validation: float | None = None
     test: float | None = None
+    free: float | None = None
+    by_lead: tuple[float | None, ...] = ()
     steps: int = 0
     updates: int = 0
     sequences: int = 0
@@ -100,12 +107,6 @@ class Outcome:
 
 class Diverged(Exception):
     """Training left the range in which going on makes sense."""
-
-
-def generator(seed: int, use: str) -> torch.Generator:
-    """A source of random numbers for one use in a run, the same for every algorithm at a seed."""
-    digest = hashlib.sha256(f"{use}/{seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def make_optimizer(config: RunConfig, network: Network) -> torch.optim.Optimizer:
@@ -124,22 +125,19 @@ class Trainer:
         self.task: Task = make_task(config.task)
         self.algorithm: Algorithm = make_algorithm(config.algorithm)
         self.exact: Algorithm = make_algorithm("full")
-        self.network = make_network(
-            config.cell,
-            input_size=self.task.input_size,
-            hidden_size=config.hidden_size,
-            output_size=self.task.output_size,
-            seed=config.seed,
-            dtype=self.dtype,
-            device=self.device,
+        self.forcing: Forcing = make_forcing(config.forcing)
+        self.network: Network = self.task.make_network(
+            config.cell, hidden_size=config.hidden_size, seed=config.seed, dtype=self.dtype, device=self.device
         )
+        self.trained = self.forcing.begin(self.network, self.task.feedback, seed=config.seed)
         self.optimizer = make_optimizer(config, self.network)
         self.clock = Clock(self.device)
         self.outcome = Outcome()
         self.whole, self.recent = Tally(), Tally()
         self.judged = self._place(self.task.test() if config.purpose == "report" else self.task.validation())
         self.probe = self._place(self.task.sample(PROBE_SIZE, generator=generator(config.seed, "probe")))
-        self.draws = generator(config.seed, "algorithm")
+        self.free_run = FreeRun(self.task, self.judged) if self.task.feedback else None
+        self.draws, self.coins = generator(config.seed, "algorithm"), generator(config.seed, "forcing")
         self.first_loss = math.inf
 
     def run(self, on_point: Callable[[Point, float], None] = lambda point, done: None) -> Outcome:
@@ -149,11 +147,11 @@ class Trainer:
             on_point: called after each evaluation with its point and the share of the budget that is used up.
         """
         outcome = self.outcome
-        outcome.counts = count_updates(self.algorithm, self.network, self.probe)
+        outcome.counts = count_updates(self.algorithm, self.trained, self._driven_probe())
         try:
             self._evaluate(on_point)
             self._train(on_point)
-            score = outcome.curve[-1].metric
+            score, outcome.free = outcome.curve[-1].metric, outcome.curve[-1].free
             outcome.test, outcome.validation = (score, None) if self.config.purpose == "report" else (None, score)
         except Diverged as reason:
             outcome.status, outcome.reason = "diverged", str(reason)
@@ -165,9 +163,11 @@ class Trainer:
         config, carry = self.config, None
         evaluated = 0
         for batch in self.task.batches(config.batch_size, generator=generator(config.seed, "data")):
-            placed = self._place(batch)
+            done = min(self._used(), 1.0)
+            driven = self.forcing.drive(self._place(batch), self.trained, progress=done, generator=self.coins)
             with self.clock.running():
-                carry, learned = self._learn(placed, carry if batch.continues else None)
+                carry, learned = self._learn(driven, carry if batch.continues else None)
+                self.forcing.after(driven, self.trained)
             self.outcome.steps += max(1, round(learned * batch.length))
             self.outcome.sequences += batch.size
             done = self._used()
@@ -186,7 +186,7 @@ class Trainer:
         parameters = list(self.network.parameters())
         limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
         most_updates = self.config.budget.updates or math.inf
-        for update in self.algorithm.updates(self.network, batch, carry, generator=self.draws):
+        for update in self.algorithm.updates(self.trained, batch, carry, generator=self.draws):
             carry = update.carry
             if not update.weight:
                 continue
@@ -230,12 +230,14 @@ class Trainer:
         outputs = self._outputs(self.judged)
         loss = float(self.judged.mean_loss(outputs))
         quality = self._gradient_quality()
+        free, self.outcome.by_lead = self._run_free()
         point = Point(
             steps=self.outcome.steps,
             updates=self.whole.updates,
             seconds=self.clock.wall,
             loss=recent.loss / recent.weight if recent.weight else None,
             metric=self.task.score(outputs, self.judged),
+            free=free,
             gradient_norm=recent.norm / recent.finite if recent.finite else None,
             cosine=_finite(quality.cosine),
             relative_error=_finite(quality.relative_error),
@@ -252,8 +254,20 @@ class Trainer:
 
     def _gradient_quality(self) -> Quality:
         draws = generator(self.config.seed, f"probe draws {len(self.outcome.curve)}")
-        estimate = estimate_gradient(self.algorithm, self.network, self.probe, generator=draws)
-        return gradient_quality(estimate, estimate_gradient(self.exact, self.network, self.probe))
+        probe = self._driven_probe()
+        estimate = estimate_gradient(self.algorithm, self.trained, probe, generator=draws)
+        return gradient_quality(estimate, estimate_gradient(self.exact, self.trained, probe))
+
+    def _driven_probe(self) -> Batch:
+        coins = generator(self.config.seed, "probe forcing")
+        return self.forcing.drive(self.probe, self.trained, progress=min(self._used(), 1.0), generator=coins)
+
+    def _run_free(self) -> tuple[float | None, tuple[float | None, ...]]:
+        """The free run's score, and that of each lead; nothing where the task has no feedback."""
+        if self.free_run is None:
+            return None, ()
+        free, by_lead = self.free_run.scores(closed_loop(self.network, self.task.feedback))
+        return _finite(free), tuple(map(_finite, by_lead))
 
     @torch.no_grad()
     def _outputs(self, batch: Batch) -> Tensor:

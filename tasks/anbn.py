@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 
 from .base import Batch, Metric, Reference
 from .generated import GeneratedTask
+from .horizon import ahead, with_leads
 from .losses import cross_entropy
 
 START, A, B = 0, 1, 2
@@ -22,18 +23,22 @@ class Anbn(GeneratedTask):
     Args:
         length: time steps, 2 or more.
         largest: the largest n, 2 or more.
+        horizon: steps of free running that are scored, 1 … length.
     """
 
     metric = Metric("cross-entropy (nats)", better="lower")
+    feedback = "symbol"
     input_size = 3
     output_size = 3
     validation_size, test_size = 500, 2000
 
-    def __init__(self, length: int = 60, largest: int = 8) -> None:
+    def __init__(self, length: int = 60, largest: int = 8, horizon: int = 20) -> None:
         for name, value in (("length", length), ("largest", largest)):
             if value < 2:
                 raise ValueError(f"{name} must be at least 2, got {value}")
-        self.length, self.largest = length, largest
+        if not 1 <= horizon <= length:
+            raise ValueError(f"horizon must be from 1 to the length, {length}; got {horizon}")
+        self.length, self.largest, self.horizon = length, largest, horizon
 
     def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
         """Inputs (T, B, 3) one-hot, targets (T, B) the next symbol; every step counts."""
@@ -49,13 +54,20 @@ class Anbn(GeneratedTask):
         return Batch(one_hot(symbols[:-1], 3).float(), symbols[1:], cross_entropy)
 
     def references(self) -> list[Reference]:
-        """On the test sequences: who sees only the current symbol, and who counts."""
+        """On the test sequences: who knows the symbols' frequencies, who sees the current one, and who counts."""
         test = self.test()
         shown, following = test.inputs.argmax(dim=-1), test.targets
         pairs = torch.bincount((3 * shown + following).flatten(), minlength=9).reshape(3, 3).double()
         odds = pairs / pairs.sum(dim=1, keepdim=True).clamp(min=1)  # two steps are too few to see what follows b
         bigram = -(pairs * odds.clamp(min=1e-300).log()).sum() / following.numel()
+        frequencies = torch.bincount(following.flatten(), minlength=3).double() / following.numel()
+        constant = frequencies.clamp(min=1e-300).log().float()
+        entropy = -float((frequencies * frequencies.clamp(min=1e-300).log()).sum())
+        known = Reference("symbol frequencies", entropy, "floor", "frequencies of the test sequences")
+        following_horizon = ahead(test, self.horizon).batch
+        outputs = constant.expand(*following_horizon.targets.shape, 3)
         return [
+            with_leads(known, self, outputs, following_horizon),
             Reference("current symbol alone", float(bigram), "floor", "bigram frequencies of the test sequences"),
             Reference("counting", self._counting(shown, following), "optimum", "P(a | k times a) of the generator"),
         ]

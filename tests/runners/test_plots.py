@@ -6,7 +6,8 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
-from throughtime.runners.plots import _spread, draw_figures, write_figures
+from throughtime.runners.canvas import spread
+from throughtime.runners.plots import draw_figures, write_figures
 from throughtime.runners.store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
 from throughtime.runners.suite import Choice, parse_suite
 from throughtime.tasks import Metric, Reference
@@ -47,7 +48,8 @@ def results(tmp_path_factory):
                     if end is not None:
                         store.write_record(_record(config, end, points))
                 keys = tuple(config.key("") for config in configs)
-                about = {"task": group.task, "cell": group.cell, "algorithm": group.algorithm, "target": None}
+                about = {"task": group.task, "cell": group.cell, "forcing": group.forcing}
+                about |= {"algorithm": group.algorithm, "target": None}
                 groups.append(GroupKeys.model_validate({**about, "choice": (0.1, None), "tuning": (), "report": keys}))
             facts = TaskFacts(fingerprint="", metric=Metric("loss", better=better), references=REFERENCES)
             tasks = {group.task: facts for group in groups}
@@ -228,7 +230,7 @@ def test_a_task_that_could_not_run_says_so(results):
 
 @pytest.mark.parametrize("heights", [[], [0.5], [0.5, 0.51], [0.0, 0.0, 0.0], [1.0, 0.2, 0.99, 0.21, 1.0]])
 def test_labels_keep_their_order_and_their_distance(heights):
-    found = _spread(heights, gap=0.06)
+    found = spread(heights, gap=0.06)
     order = sorted(range(len(heights)), key=heights.__getitem__)
     shown = [found[number] for number in order]
     assert all(high - low >= 0.06 - 1e-9 for low, high in itertools.pairwise(shown))
@@ -236,8 +238,8 @@ def test_labels_keep_their_order_and_their_distance(heights):
 
 
 def test_labels_that_fit_stay_where_they_belong():
-    assert _spread([0.9, 0.1, 0.5]) == [0.9, 0.1, 0.5]
+    assert spread([0.9, 0.1, 0.5]) == [0.9, 0.1, 0.5]
 
 
 def test_more_labels_than_fit_share_the_height():
-    assert _spread([0.5] * 41) == pytest.approx([number / 40 for number in range(41)])
+    assert spread([0.5] * 41) == pytest.approx([number / 40 for number in range(41)])

@@ -65,6 +65,7 @@ def results(tmp_path):
                     GroupKeys(
                         task=group.task,
                         cell=group.cell,
+                        forcing=group.forcing,
                         algorithm=group.algorithm,
                         target=None,
                         choice=Choice(0.1, 1.0),
@@ -225,7 +226,7 @@ def test_markdown_rows_have_a_cell_for_every_heading(results):
     lines = tables.markdown(summarise(results(broken))).splitlines()
     table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
     assert len(table) == 2 + 4 + 4
-    assert {line.count("|") for line in table} == {len(tables.HEADINGS) + 1}
+    assert {line.count("|") for line in table} == {len(tables.headings(summarise(results()).tables[0])) + 1}
 
 
 def test_csv_has_every_row_unrounded(results):
