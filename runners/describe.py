@@ -5,13 +5,19 @@ import math
 from typing import Any
 
 from throughtime.algorithms import ALGORITHMS, Algorithm
+from throughtime.forcings import FORCINGS, Forcing
 from throughtime.networks import CELLS, BadInput, Registry, Unavailable
 from throughtime.networks.registry import nearest
 from throughtime.tasks import TASKS, Task
 
 from .suite import load_suite, suite_names
 
-REGISTRIES: dict[str, Registry[Any]] = {"algorithms": ALGORITHMS, "tasks": TASKS, "cells": CELLS}
+REGISTRIES: dict[str, Registry[Any]] = {
+    "algorithms": ALGORITHMS,
+    "forcings": FORCINGS,
+    "tasks": TASKS,
+    "cells": CELLS,
+}
 
 
 def listing() -> str:
@@ -21,7 +27,7 @@ def listing() -> str:
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
         lines += [
-            f"  {_call(registry.get(name), name):<44} {_first_line(registry.get(name))}" for name in registry.names()
+            f"  {_brief(registry.get(name), name):<44} {_first_line(registry.get(name))}" for name in registry.names()
         ]
     return "\n".join([*lines, "", "more of any of them: throughtime describe NAME"])
 
@@ -48,6 +54,7 @@ def _suite(name: str) -> str:
             f"tasks:          {', '.join(experiment.tasks)}",
             f"cells:          {', '.join(experiment.cells)}, {experiment.hidden_size} units",
             f"algorithms:     {', '.join(experiment.algorithms)}",
+            f"forcing:        {', '.join(experiment.forcing)}",
             f"budget:         {experiment.budget}, batches of {experiment.batch_size}",
             f"learning rates: {', '.join(f'{rate:g}' for rate in experiment.learning_rates)} ({experiment.optimizer})",
             f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
@@ -76,9 +83,17 @@ def _task(cls: type[Task]) -> list[str]:
     return [
         *lines,
         f"sizes:   {task.input_size} inputs, {task.output_size} outputs",
+        _feedback(task),
         "references, with the default parameters:",
         *(f"  {r.value:<10.5g} {r.kind:<9} {r.name:<{width}}  {r.source}" for r in references),
     ]
+
+
+def _feedback(task: Task) -> str:
+    if task.feedback is None:
+        return "loop:    open; teacher forcing alone"
+    kind = {"real": "its past targets", "symbol": "its past symbols"}[task.feedback]
+    return f"loop:    can be closed: its inputs hold {kind}; scored {task.horizon} steps ahead; any forcing"
 
 
 def _algorithm(cls: type[Algorithm]) -> list[str]:
@@ -91,9 +106,17 @@ def _algorithm(cls: type[Algorithm]) -> list[str]:
     return lines
 
 
+def _brief(cls: type, name: str) -> str:
+    """The call, or of a long one the names alone, or no more than that there are some."""
+    call = _call(cls, name)
+    if len(call) > 44:
+        call = f"{name}({', '.join(inspect.signature(cls).parameters)})"
+    return call if len(call) <= 44 else f"{name}(…)"
+
+
 def _call(cls: type, name: str) -> str:
     """The name with its parameters and their defaults, ``truncated(k1, k2)``."""
-    if not issubclass(cls, Task | Algorithm):
+    if not issubclass(cls, Task | Algorithm | Forcing):
         return name
     parameters = []
     for parameter in inspect.signature(cls).parameters.values():

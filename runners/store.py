@@ -245,8 +245,9 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     ``learning_rate``, …; the budget as text), ``status``, ``reason``, the score in the task's metric (``validation``
     for a tuning run, ``test`` for a report run; ``free``: the same, running free), ``steps``, ``updates``,
     ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
-    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine``
-    and ``relative_error`` (means over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
+    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
+    ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
+    ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
     was not executed yet has no row.
     """
     store = Store.open(directory)

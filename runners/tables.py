@@ -28,7 +28,7 @@ HEADINGS = [
     "tuned",
     "runs",
 ]
-"""All columns; those on free running are left out where nothing is fed back, and forcing's where it is teacher alone."""
+"""All columns; those on free running are left out where nothing is fed back, forcing's where it is teacher alone."""
 
 LEGEND = """\
 - Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
