@@ -59,8 +59,9 @@ def run(
 ) -> None:
     """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
     from .progress import Bars, Lines
-    from .run import Plan, default_directory, default_workers, plan_suite, run_suite
+    from .run import default_workers, plan_suite, run_suite
     from .suite import load_suite
+    from .suite_runner import Plan, default_directory
 
     with _bad_input():
         loaded = load_suite(suite)
@@ -162,7 +163,7 @@ def _show(directory: Path, console: Console) -> None:
 
 
 def _announcement(title: str, plan: object, directory: str, workers: int, device: str) -> str:
-    from .run import Plan
+    from .suite_runner import Plan
 
     assert isinstance(plan, Plan)
     total = plan.tuning + plan.report

@@ -88,7 +88,7 @@ class Drawing:
                 facts = self.manifest.tasks[task]
                 keys = tuple(key for group in block for key in group.report)
                 protocol = f"{experiment.hidden_size} units; equal budget: {experiment.budget}"
-                failures = _failures(experiment, block, self.records)
+                failures = _failures(experiment, block, self.records, "algorithm" if axis == "forcing" else "forcing")
                 name, better = facts.metric.name, facts.metric.better
                 common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all
                 panels.append(Panel(task, cell, common, name, better, facts.references, protocol, keys, failures))
@@ -104,15 +104,15 @@ class Drawing:
         return bool(len(self.curves)) and bool((self.curves["status"] != "done").any())
 
 
-def _failures(experiment: Experiment, groups: list[GroupKeys], records: dict[str, Record]) -> str:
-    """Say "rtrl: 1 of 3 diverged"; what all algorithms share is said once."""
+def _failures(experiment: Experiment, groups: list[GroupKeys], records: dict[str, Record], axis: str) -> str:
+    """Say "rtrl: 1 of 3 diverged", by the axis along which the groups differ; what all share is said once."""
     told = {}
     for group in groups:
         statuses = [records[key].status if key in records else "not run yet" for key in group.report]
         statuses = statuses or ["not run yet"] * experiment.seeds
         bad = [status for status in dict.fromkeys(statuses) if status != "done"]
         if bad:
-            told[group.algorithm] = f"{', '.join(f'{statuses.count(s)} of {len(statuses)} {s}' for s in bad)}"
+            told[getattr(group, axis)] = f"{', '.join(f'{statuses.count(s)} of {len(statuses)} {s}' for s in bad)}"
     if len(told) == len(groups) > 1 and len(set(told.values())) == 1:
-        return f"every algorithm: {next(iter(told.values()))}"
+        return f"every {axis}: {next(iter(told.values()))}"
     return "; ".join(f"{name}: {words}" for name, words in told.items())
