@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, DenseLinearization, Linearization, Network, State
+from throughtime.networks import Cell, ClosedLoop, DenseLinearization, Linearization, Network, State
 
 Local = TypeVar("Local", Linearization, DenseLinearization)
 
@@ -41,7 +41,8 @@ class Influence(ABC, Generic[Local]):
 
 def make_influence(network: Network, batch_size: int) -> Influence:  # type: ignore[type-arg]
     """The influence matrix that fits the network's linearization."""
-    if isinstance(network.cell, Cell):
+    if network.structured:
+        assert isinstance(network.cell, Cell)
         return StructuredInfluence(network, network.cell, batch_size)
     return DenseInfluence(network, batch_size)
 
@@ -58,7 +59,9 @@ class StructuredInfluence(Influence[Linearization]):
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
         self.widths = [m * (i is not None) + n * (h is not None) + 1 for i, h in gates]
-        self.outputs = len(network.readout.weight) if network.feeds_back else 0
+        self.outputs = 0
+        if isinstance(network, ClosedLoop) and not network.symbolic:  # a symbol's choice has no derivative
+            self.outputs = network.readout.out_features
         P = n * sum(self.widths) + self.outputs * (n + 1)
         self._buffers = tuple(cell.weight_hh_l0.new_zeros(batch_size, S * n, P) for _ in range(2))
         self._now = 0

@@ -5,6 +5,7 @@ With p the share of training that is done, the odds of truth ε(p) fall from 1 t
 linear 1 − (1 − end) p; exponential end^p; inverse sigmoid k / (k + exp(i / k)), with i running from 0 to where ε = end.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -42,9 +43,9 @@ class Scheduled(OwnOutput):
         if self.schedule == "linear":
             return 1 - (1 - self.end) * progress
         if self.schedule == "exponential":
-            return self.end**progress
-        last: float = STEEPNESS * (1 - self.end) / self.end  # exp(i / k) where ε = end
-        return STEEPNESS / (STEEPNESS + last**progress)
+            return math.pow(self.end, progress)
+        last = STEEPNESS * (1 - self.end) / self.end  # exp(i / k) where ε = end
+        return STEEPNESS / (STEEPNESS + math.pow(last, progress))
 
     def truth(self, steps: int, sequences: int, *, progress: float, generator: torch.Generator) -> Tensor:
         """Coins."""

@@ -46,11 +46,6 @@ class ClosedLoop(Network):
         super().__init__(cell, readout)
         self.symbolic = symbolic
 
-    @property
-    def feeds_back(self) -> bool:
-        """A real-valued output is; a symbol's choice has no derivative."""
-        return not self.symbolic
-
     def seen(self, input: Tensor, hidden: Tensor) -> Tensor:
         """What the cell is given, (B, m), from an input as `drive` makes it and the hidden state before the step."""
         m, o = self.cell.input_size, self.readout.out_features
@@ -60,7 +55,7 @@ class ClosedLoop(Network):
         own = self.readout(hidden)
         if self.symbolic:
             chosen = (own + noise if noise.shape[1] else own).argmax(dim=1)
-            own = nn.functional.one_hot(chosen, o).to(own)
+            own = (chosen[:, None] == torch.arange(o, device=own.device)).to(own)  # one_hot does not work under vmap
         return torch.cat([outside, truth * true + (1 - truth) * own], dim=1)
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:

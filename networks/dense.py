@@ -66,5 +66,7 @@ def linearize_densely(network: Steps, input: Tensor, state: State) -> DenseLinea
 
     jacobians = torch.func.jacrev(advance, argnums=(0, 1), has_aux=True)
     (by_parameters, by_state), new = torch.func.vmap(jacobians, in_dims=(None, 0, 0))(parameters, flat, input.detach())
-    named = {name.removeprefix("stepping."): slope.flatten(2) for name, slope in by_parameters.items()}
+    named = {
+        name.removeprefix("stepping."): slope.reshape(*slope.shape[:2], -1) for name, slope in by_parameters.items()
+    }
     return DenseLinearization(new.split(sizes, dim=1), by_state, named)

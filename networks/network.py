@@ -29,9 +29,9 @@ class Network(nn.Module):
         self.readout = readout
 
     @property
-    def feeds_back(self) -> bool:
-        """Whether the state depends on the readout's parameters: whether an output is fed back, with its gradient."""
-        return False
+    def structured(self) -> bool:
+        """Whether `linearize` returns a cell's structured Jacobians; if not, dense ones of the whole state."""
+        return isinstance(self.cell, Cell)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a sequence: zeros, S tensors (batch_size, n)."""

@@ -277,8 +277,7 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
             record = store.record(key)
             if record is not None:
                 c = record.config
-                run = {"task": c.task, "cell": c.cell, "algorithm": c.algorithm}
-                run |= {"forcing": c.forcing, "seed": c.seed}
+                run = c.model_dump(include={"task", "cell", "algorithm", "forcing", "seed"})
                 rows += [{**run, **point} for point in record.curve]
     return pd.DataFrame(rows)
 

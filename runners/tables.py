@@ -170,8 +170,8 @@ def latex(summary: Summary) -> str:
     for table in summary.tables:
         frame = pd.DataFrame([cells(table, row) for row in table.rows], columns=headings(table))
         frame = frame.map(lambda word: word.replace("–", "--"))
-        words = [summary.title, heading(table), _protocol(table), f"Measured on: {summary.machine}."]
-        caption = _plain_latex(". ".join(words))
+        parts_of_caption = [summary.title, heading(table), _protocol(table), f"Measured on: {summary.machine}."]
+        caption = _plain_latex(". ".join(parts_of_caption))
         for sign, words in (("↓", "$\\downarrow$"), ("↑", "$\\uparrow$"), ("×", "$\\times$")):
             caption = caption.replace(sign, words)
         styled = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")

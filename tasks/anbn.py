@@ -23,7 +23,7 @@ class Anbn(GeneratedTask):
     Args:
         length: time steps, 2 or more.
         largest: the largest n, 2 or more.
-        horizon: steps of free running that are scored, 1 … length.
+        horizon: steps of free running that are scored, 1 … length; None: 20, or the length where that is shorter.
     """
 
     metric = Metric("cross-entropy (nats)", better="lower")
@@ -32,13 +32,13 @@ class Anbn(GeneratedTask):
     output_size = 3
     validation_size, test_size = 500, 2000
 
-    def __init__(self, length: int = 60, largest: int = 8, horizon: int = 20) -> None:
+    def __init__(self, length: int = 60, largest: int = 8, horizon: int | None = None) -> None:
         for name, value in (("length", length), ("largest", largest)):
             if value < 2:
                 raise ValueError(f"{name} must be at least 2, got {value}")
-        if not 1 <= horizon <= length:
+        if horizon is not None and not 1 <= horizon <= length:
             raise ValueError(f"horizon must be from 1 to the length, {length}; got {horizon}")
-        self.length, self.largest, self.horizon = length, largest, horizon
+        self.length, self.largest, self.horizon = length, largest, horizon or min(20, length)
 
     def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
         """Inputs (T, B, 3) one-hot, targets (T, B) the next symbol; every step counts."""

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from throughtime.networks import Unavailable
 
-from .base import Batch, Metric, Reference, Task
-from .losses import squared_error
+from .base import Batch, Reference
 from .packaged import locate
+from .series import Series, Split, complete, shipped
 
 FILE = "statsmodels/datasets/sunspots/sunspots.csv"
 SHA256 = "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b"
@@ -30,9 +30,11 @@ def load() -> Tensor:
     """The yearly numbers from 1700 on, (309,), float64."""
     path = locate("statsmodels", FILE, SHA256)
     years, values = np.loadtxt(path, delimiter=",", skiprows=1, unpack=True)
-    assert years[0] == FIRST_YEAR
-    assert (np.diff(years) == 1).all()
-    return torch.from_numpy(values)
+    expected = FIRST_YEAR + np.arange(len(years))
+    wrong = np.flatnonzero(years != expected)
+    if len(wrong):
+        raise Unavailable(f"{FILE} has the year {years[wrong[0]]:g} where {expected[wrong[0]]} is expected")
+    return complete(torch.from_numpy(values), FILE, lambda number: f"the year {FIRST_YEAR + number}")
 
 
 def until(year: int) -> int:
@@ -40,90 +42,52 @@ def until(year: int) -> int:
     return year - FIRST_YEAR + 1
 
 
-class Sunspots(Task):
+class Sunspots(Series):
     """Predict next year's sunspots: a real series of 309 values.
 
     Args:
         length: years of a training window, 1 to 180.
         part: the test years.
+        horizon: years of free running that are scored, 1 to 35, in 1956–1979 to 24.
+        stream: training windows follow each other, the network's state carried on.
     """
 
-    metric = Metric("NMSE", better="lower")
-    input_size = 1
-    output_size = 1
+    warmup = None
+    fitted_on = "1700-1920"
 
-    def __init__(self, length: int = 32, part: Part = "1921-1955") -> None:
-        longest = until(LEARN_UNTIL) - 1
-        if not 1 <= length <= longest:
-            raise ValueError(f"length must be from 1 to {longest}, the years to learn from less one; got {length}")
-        self.length, self.part = length, part
+    def __init__(self, length: int = 32, part: Part = "1921-1955", horizon: int = 8, stream: bool = False) -> None:
+        self.part = part
         series = load()
-        learned = series[: until(LEARN_UNTIL)]
-        self.mean, self.deviation = float(learned.mean()), float(learned.std(correction=0))
-        self.scaled = ((series - self.mean) / self.deviation).float()
+        first, last = (int(year) for year in part.split("-"))
+        chosen, judged = range(until(LEARN_UNTIL), until(FIT_UNTIL)), range(until(first) - 1, until(last))
+        super().__init__(Split(until(LEARN_UNTIL), chosen, judged), length=length, horizon=horizon, stream=stream)
+        self.deviation = float(self.data.deviation)
         self.variance = float(series[: until(RECORD_UNTIL)].var(correction=0))
 
-    def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
-        """Windows with random starts in 1700–1880: inputs (T, B, 1), targets (T, B, 1) one year later."""
-        starts = torch.randint(until(LEARN_UNTIL) - self.length, (batch_size,), generator=generator)
-        steps = starts + torch.arange(self.length)[:, None]
-        return Batch(self.scaled[steps, None], self.scaled[steps + 1, None], squared_error)
-
-    def validation(self) -> Batch:
-        """The history from 1700 on, of which the years 1881–1920 count."""
-        return self._history(LEARN_UNTIL + 1, FIT_UNTIL)
-
-    def test(self) -> Batch:
-        """The history from 1700 on, of which the test years count."""
-        return self._history(*self._years())
+    def values(self) -> Tensor:
+        return load()[:, None]
 
     def score(self, outputs: Tensor, batch: Batch) -> float:
         """The mean squared error in sunspots squared, divided by the variance of 1700–1979."""
         return float(batch.mean_loss(outputs)) * self.deviation**2 / self.variance
 
     def references(self) -> list[Reference]:
-        """Last year's value, the mean, and autoregressions fitted by statsmodels on 1700–1920."""
-        from statsmodels.tsa.ar_model import AutoReg
-
-        series = load().numpy()
-        first, last = self._years()
-        judged = slice(until(first) - 1, until(last))
-        truth, fitted = series[judged], series[: until(FIT_UNTIL)]
-
-        def nmse(prediction: np.ndarray) -> float:
-            return float(np.mean((truth - prediction) ** 2)) / self.variance
-
-        def autoregression(order: int) -> float:
-            model = AutoReg(fitted, lags=order).fit()
-            return nmse(np.asarray(model.append(series[until(FIT_UNTIL) :]).predict(judged.start, judged.stop - 1)))
-
-        mean = np.full(truth.shape, fitted.mean())
-        before = series[judged.start - 1 : judged.stop - 1]
-        return [
-            Reference("mean of 1700-1920", nmse(mean), "floor", "constant prediction"),
-            Reference("persistence", nmse(before), "floor", "last year's value"),
-            Reference("AR(2)", autoregression(2), "baseline", "statsmodels AutoReg on 1700-1920"),
-            Reference("AR(9)", autoregression(9), "baseline", "statsmodels AutoReg on 1700-1920"),
-        ]
+        """The mean, last year's value, and autoregressions fitted by statsmodels on 1700–1920."""
+        return [self.mean_value(), self.persistence(), self.autoregression(2), self.autoregression(9)]
 
     def checksum(self) -> str:
         return SHA256
 
     @classmethod
     def available(cls) -> tuple[bool, str]:
-        try:
-            locate("statsmodels", FILE, SHA256)
-        except Unavailable as error:
-            return False, str(error)
-        return True, ""
+        return shipped("statsmodels", FILE, SHA256)
 
-    def _years(self) -> tuple[int, int]:
-        first, last = self.part.split("-")
-        return int(first), int(last)
+    @property
+    def mean(self) -> float:
+        """Of the years to learn from."""
+        return float(self.data.mean)
 
-    def _history(self, first: int, last: int) -> Batch:
-        """All years up to `last` as one sequence; the predictions of the years `first` … `last` count."""
-        steps = until(last) - 1
-        values = self.scaled[: steps + 1, None, None]
-        mask = (torch.arange(1, steps + 1) >= until(first) - 1)[:, None]
-        return Batch(values[:-1], values[1:], squared_error, mask)
+    @property
+    def scaled(self) -> Tensor:
+        """All years in units of those to learn from, (309,) float32."""
+        return self.data.inputs[:, 0]

@@ -17,10 +17,21 @@ SHORTEST = [
     "anbn(length=2, largest=2)",
     "copy(length=1, symbols=1)",
     "first_symbol(length=2)",
+    "lorenz(length=1, horizon=1)",
+    "mackey_glass(length=1, horizon=1)",
+    "influence_balancing(length=1)",
+    "pendulum(length=1)",
     "sunspots(length=1)",
+    "text(length=1, horizon=1, judged=80)",
+    "sunspots_monthly(length=1, horizon=1)",
     "temporal_order(length=10, symbols=3)",
+    "traffic(length=1, horizon=1)",
     "two_lag(a=0, b=1, length=2)",
 ]
+
+
+NOTHING_DRAWN = ["influence_balancing"]
+"""Tasks that are one and the same sequence."""
 
 
 def generator(seed=0):
@@ -34,6 +45,11 @@ def same(one, other):
 
 @pytest.fixture(params=SPECS)
 def task(request):
+    return make_task(request.param)
+
+
+@pytest.fixture(params=[spec for spec in SPECS if spec not in NOTHING_DRAWN])
+def drawn_task(request):
     return make_task(request.param)
 
 
@@ -53,14 +69,14 @@ def test_sample_has_the_shapes_and_types_of_the_contract(task):
     assert bool(torch.isfinite(batch.targets).all())
 
 
-def test_a_seed_decides_the_batch(task):
-    first = task.sample(4, generator=generator(1))
-    assert same(first, task.sample(4, generator=generator(1)))
-    assert not same(first, task.sample(4, generator=generator(2)))
+def test_a_seed_decides_the_batch(drawn_task):
+    first = drawn_task.sample(4, generator=generator(1))
+    assert same(first, drawn_task.sample(4, generator=generator(1)))
+    assert not same(first, drawn_task.sample(4, generator=generator(2)))
 
 
-def test_batches_go_on_without_end_and_differ(task):
-    stream = task.batches(4, generator=generator())
+def test_batches_go_on_without_end_and_differ(drawn_task):
+    stream = drawn_task.batches(4, generator=generator())
     first, second = next(stream), next(stream)
     assert not same(first, second)
     assert not first.continues
@@ -81,8 +97,8 @@ def test_two_instances_are_judged_on_the_same_data(spec, part):
     assert same(first, getattr(make_task(spec), part)())
 
 
-def test_validation_and_test_differ(task):
-    validation, test = task.validation(), task.test()
+def test_validation_and_test_differ(drawn_task):
+    validation, test = drawn_task.validation(), drawn_task.test()
     assert validation.inputs.shape != test.inputs.shape or not same(validation, test)
 
 
@@ -166,6 +182,24 @@ print(*sorted({"pandas", "scipy", "sklearn", "statsmodels"} & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if make_task(spec).feedback])
+def test_feedback_is_the_target_of_the_step_before(spec):
+    task = make_task(spec)
+    for batch in (task.sample(4, generator=generator()), task.test()):
+        fed = batch.inputs[1:, :, -task.output_size :]
+        targets = batch.targets[:-1]
+        expected = targets if task.feedback == "real" else torch.nn.functional.one_hot(targets, task.output_size)
+        assert torch.equal(fed, expected.to(fed))
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if make_task(spec).feedback])
+def test_a_floor_can_run_free_over_the_horizon(spec):
+    task = make_task(spec)
+    free = [reference for reference in task.references() if reference.free is not None]
+    assert "floor" in {reference.kind for reference in free}
+    assert {len(reference.by_lead) for reference in free} == {task.horizon}
 
 
 @pytest.mark.parametrize("name", TASKS.names())
