@@ -1,19 +1,107 @@
-"""Puts the reference quickstart table into the README, between its two marks."""
+"""Writes what the README says of the reference results from the results themselves, each piece between two marks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
+from throughtime.runners.summary import Row, TaskTable, summarise
+
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "results" / "reference" / "quickstart" / "table.md"
+REFERENCE = ROOT / "results" / "reference"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- quickstart table: begin -->\n", "<!-- quickstart table: end -->\n"
 
 
-def updated(readme: str, table: str) -> str:
-    """The README's text with the table between the marks."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table.strip()}\n\n{END}{after}"
+def whole_table() -> str:
+    """The quickstart's table as it is."""
+    return (REFERENCE / "quickstart" / "table.md").read_text(encoding="utf-8").strip()
+
+
+def real() -> str:
+    """For each task of the suite `real`, the best run beside the best floor and the best classical method."""
+    tables = summarise(REFERENCE / "real").tables
+    rows = [_best_of(table) for table in tables]
+    beaten, unbeaten = (_tasks(tables, won) for won in (True, False))
+    words = f"A recurrent network beats the best classical method on {_listed(beaten)}"
+    words += f"; on {_listed(unbeaten)} none does." if unbeaten else "."
+    body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return f"{body}\n\n{words} Means over three seeds; a method is beaten where a t-test over them says so."
+
+
+def forcing() -> str:
+    """For each task of the suite `forcing`, the score one step ahead and free-running of every pair."""
+    parts = []
+    for table in summarise(REFERENCE / "forcing").tables:
+        runs = {(row.forcing, row.name): _pair(row) for row in table.rows if row.kind == "run"}
+        algorithms = list(dict.fromkeys(name for _, name in sorted(runs, key=lambda pair: _order(pair[1]))))
+        known = [row for row in table.rows if row.kind in ("floor", "baseline") and row.free is not None]
+        lines = [
+            {"forcing": name, **{one: runs[name, one] for one in algorithms}}
+            for name in sorted(table.forcings, key=_order)
+        ]
+        body = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+        beside = "; ".join(f"{row.kind} {row.name}: {_pair(row)}" for row in known)
+        title = f"**{table.task}, {table.cell}: {table.metric.name}, one step ahead → free over {table.horizon} steps**"
+        parts += [title, body, f"Beside: {beside}."]
+    return "\n\n".join(parts)
+
+
+PIECES: dict[str, Callable[[], str]] = {"quickstart table": whole_table, "real": real, "forcing": forcing}
+
+
+def updated(readme: str) -> str:
+    """The README's text with every piece between its marks."""
+    for name, write in PIECES.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, _, rest = readme.partition(begin)
+        _, _, after = rest.partition(end)
+        readme = f"{before}{begin}\n{write()}\n\n{end}{after}"
+    return readme
+
+
+def _best_of(table: TaskTable) -> dict[str, str]:
+    run = next(row for row in table.rows if row.kind == "run")
+    baseline = next((row for row in table.rows if row.kind == "baseline"), None)
+    assert table.floor is not None
+    return {
+        "task": table.task,
+        "metric": f"{table.metric.name} {'↓' if table.metric.better == 'lower' else '↑'}",
+        "best run": f"{run.name}, {table.cell}",
+        "score": _number(run),
+        "floor": f"{table.floor.value:.4g} ({table.floor.name})",
+        "best classical method": "" if baseline is None else f"{_number(baseline)} ({baseline.name})",
+        "verdict": run.verdict,
+    }
+
+
+def _tasks(tables: tuple[TaskTable, ...], won: bool) -> list[str]:
+    """The tasks on which a run beats every baseline, or those on which none does."""
+    names = {table.task.partition("(")[0]: False for table in tables}
+    for table in tables:
+        best = next((row.name for row in table.rows if row.kind == "baseline"), None)
+        beats = any(row.verdict == f"beats {best}" for row in table.rows)
+        names[table.task.partition("(")[0]] |= beats
+    return [name for name, beats in names.items() if beats == won]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "no task"
+
+
+def _number(row: Row) -> str:
+    return "–" if row.score is None else f"{row.score.mean:.4g}"
+
+
+def _pair(row: Row) -> str:
+    return f"{_number(row)} → {'–' if row.free is None else f'{row.free.mean:.4g}'}"
+
+
+def _order(spec: str) -> tuple[int, str]:
+    """As the suites list them."""
+    known = ["teacher", "free", "scheduled", "generalized", "full", "truncated", "online", "stochastic", "rtrl"]
+    name = spec.partition("(")[0]
+    return (known.index(name) if name in known else len(known)), spec
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8"), TABLE.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -97,6 +97,10 @@ class Experiment(BaseModel):
             Choice(rate, None if math.isinf(clip) else clip) for rate in self.learning_rates for clip in self.clip_norms
         ]
 
+    def size(self, task: str) -> str:
+        """How large the network is, in words."""
+        return "the task's own cell" if task_class(task).own_cell else f"{self.hidden_size} units"
+
     def groups(self) -> Iterator["Group"]:
         """Every task × cell × forcing × algorithm, in the order written."""
         for task in self.tasks:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from throughtime.tasks import Metric, Reference
 
-from .experiment import Budget
 from .statistics import Difference, Interval, interval, paired_difference, supported_better
 from .store import GroupKeys, Manifest, Store, load_results
 from .suite import Choice, Experiment
@@ -186,7 +185,7 @@ def _task_table(
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
-    protocol = _protocol(experiment, experiment.budget)
+    protocol = _protocol(experiment, task)
     return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
 
 
@@ -223,13 +222,13 @@ def _median(frame: pd.DataFrame, name: str) -> float | None:
     return float(values.astype(float).median()) if len(values) and 2 * len(values) >= len(frame) else None
 
 
-def _protocol(experiment: Experiment, budget: Budget) -> str:
+def _protocol(experiment: Experiment, task: str) -> str:
     grid = experiment.grid
     rates = ", ".join(f"{rate:g}" for rate in experiment.learning_rates)
     clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
     tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
     return (
-        f"{experiment.hidden_size} units, batches of {experiment.batch_size} sequences; equal budget: {budget} for "
+        f"{experiment.size(task)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
         f"every algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
         f"report seeds: {experiment.seeds}"
     )

@@ -1,4 +1,4 @@
-"""The committed quickstart results: they are what their records say, and they show what the README claims."""
+"""The committed reference results: they are what their records say, and they show what the README claims."""
 
 from pathlib import Path
 
@@ -9,54 +9,117 @@ from throughtime.runners.store import Store
 from throughtime.runners.summary import summarise
 from throughtime.runners.tables import csv, latex, markdown
 
-REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "quickstart"
+REFERENCE = Path(__file__).parent.parent / "results" / "reference"
+SUITES = ["quickstart", "forcing", "real", "influence_balancing"]
+SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
 
+each_suite = pytest.mark.parametrize("suite", SUITES)
 
-@pytest.fixture(scope="module")
-def results():
-    found = load_results(REFERENCE)
+
+def report_runs(suite):
+    found = load_results(REFERENCE / suite)
     return found[found["purpose"] == "report"]
 
 
+def table(suite, task, cell="rnn"):
+    (found,) = [one for one in summarise(REFERENCE / suite).tables if one.task.startswith(task) and one.cell == cell]
+    return found
+
+
+def best_score(suite, task, cell):
+    return next(row for row in table(suite, task, cell).rows if row.kind == "run").score
+
+
+def test_every_reference_is_tested():
+    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == set(SUITES)
+
+
+@each_suite
 @pytest.mark.parametrize(("name", "write"), [("table.md", markdown), ("table.csv", csv), ("table.tex", latex)])
-def test_tables_follow_from_the_records(name, write):
-    assert (REFERENCE / name).read_text(encoding="utf-8") == write(summarise(REFERENCE))
+def test_tables_follow_from_the_records(suite, name, write):
+    assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(summarise(REFERENCE / suite))
 
 
-def test_it_is_the_suite_that_ships():
-    assert Store.open(REFERENCE).manifest().suite == load_suite("quickstart")
+@each_suite
+def test_it_is_the_suite_that_ships(suite):
+    assert Store.open(REFERENCE / suite).manifest().suite == load_suite(suite)
 
 
-def test_every_run_is_done(results):
+@pytest.mark.parametrize("suite", ["quickstart", "forcing", "real"])
+def test_every_run_is_done_on_three_seeds(suite):
+    results = report_runs(suite)
     assert set(results["status"]) == {"done"}
-    assert (results.groupby(["task", "algorithm"])["seed"].nunique() >= 3).all()
+    assert (results.groupby(["task", "cell", "forcing", "algorithm"])["seed"].nunique() >= 3).all()
 
 
-def test_all_six_algorithms_are_there(results):
-    names = {algorithm.partition("(")[0] for algorithm in results["algorithm"]}
-    assert names == {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
+@pytest.mark.parametrize("suite", ["quickstart", "real"])
+def test_all_six_algorithms_are_there_on_every_task(suite):
+    results = report_runs(suite)
+    names = results[results["cell"] == "rnn"].groupby("task")["algorithm"].agg(set)
+    assert all({algorithm.partition("(")[0] for algorithm in one} == SIX for one in names)
 
 
-@pytest.mark.parametrize("algorithm", ["full", "rtrl", "online(depth=9)"])
-def test_gradients_that_reach_the_second_lag_learn_both(results, algorithm):
-    scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
-    assert float(scores.mean()) < LEARNED
+@pytest.mark.parametrize("suite", ["quickstart", "forcing", "real"])
+def test_rtrl_has_the_exact_gradient(suite):
+    rtrl = report_runs(suite).query("algorithm == 'rtrl'")
+    assert len(rtrl)
+    assert (rtrl["cosine"] > 0.999).all()
+    assert (rtrl["relative_error"] < 0.01).all()
 
 
-@pytest.mark.parametrize("algorithm", ["readout_only", "truncated(k1=2, k2=2)"])
-def test_gradients_that_stop_before_the_first_lag_do_not(results, algorithm):
-    scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
-    assert float(scores.min()) > LEARNED + 0.05
+class TestQuickstart:
+    @pytest.mark.parametrize("algorithm", ["full", "rtrl", "online(depth=9)"])
+    def test_gradients_that_reach_the_second_lag_learn_both(self, algorithm):
+        results = report_runs("quickstart")
+        scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
+        assert float(scores.mean()) < LEARNED
+
+    @pytest.mark.parametrize("algorithm", ["readout_only", "truncated(k1=2, k2=2)"])
+    def test_gradients_that_stop_before_the_first_lag_do_not(self, algorithm):
+        results = report_runs("quickstart")
+        scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
+        assert float(scores.min()) > LEARNED + 0.05
+
+    def test_the_network_beats_the_classical_baseline_on_sunspots(self):
+        assert any(row.verdict == "beats AR(9)" for row in table("quickstart", "sunspots").rows)
 
 
-def test_the_network_beats_the_classical_baseline_on_sunspots():
-    (table,) = [table for table in summarise(REFERENCE).tables if table.task.startswith("sunspots")]
-    assert any(row.verdict == "beats AR(9)" for row in table.rows)
+class TestForcing:
+    def test_every_forcing_is_crossed_with_every_algorithm(self):
+        pairs = (
+            report_runs("forcing")
+            .groupby("task")[["algorithm", "forcing"]]
+            .apply(lambda one: set(map(tuple, one.values)))
+        )
+        assert len(pairs) == 2
+        assert {len(one) for one in pairs} == {3 * 4}
+
+    def test_a_free_run_is_scored_at_every_lead(self):
+        store = Store.open(REFERENCE / "forcing")
+        for group in store.manifest().groups:
+            horizon = store.manifest().tasks[group.task].horizon
+            assert {len(store.record(key).by_lead) for key in group.report} == {horizon}
 
 
-def test_rtrl_has_the_exact_gradient(results):
-    rtrl = results[results["algorithm"] == "rtrl"]
-    assert (rtrl["cosine"] > 0.9999).all()
-    assert (rtrl["relative_error"] < 1e-3).all()
+class TestReal:
+    @pytest.mark.parametrize(("task", "least"), [("speech", 0.96), ("digits", 0.97)])
+    def test_full_bptt_with_64_gru_units_classifies(self, task, least):
+        assert best_score("real", task, "gru").mean >= least
+
+    def test_text_is_learned(self):
+        assert best_score("real", "text", "gru").mean < 2.4
+
+
+class TestInfluenceBalancing:
+    """The loss of θ is ½ (6 θ + 1)²: within 1e-4 of the optimum it is below 1.8e-7."""
+
+    @pytest.mark.parametrize("algorithm", ["rtrl", "online(depth=100)"])
+    def test_gradients_that_reach_far_end_at_the_optimum(self, algorithm):
+        (loss,) = report_runs("influence_balancing").query("algorithm == @algorithm")["test"]
+        assert float(loss) < (6 * 1e-4) ** 2 / 2
+
+    def test_a_gradient_that_does_not_diverges(self):
+        (status,) = report_runs("influence_balancing").query("algorithm == 'online(depth=10)'")["status"]
+        assert status == "diverged"
