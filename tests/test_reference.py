@@ -120,6 +120,14 @@ class TestInfluenceBalancing:
         (loss,) = report_runs("influence_balancing").query("algorithm == @algorithm")["test"]
         assert float(loss) < (6 * 1e-4) ** 2 / 2
 
+    def test_table_of_the_truncated_gradient_turns_at_41_steps(self):
+        written = (REFERENCE / "influence_balancing" / "truncated_gradient.md").read_text(encoding="utf-8")
+        rows = [line.strip("|").split("|") for line in written.splitlines()[2:]]
+        slopes = {int(steps): float(slope) for steps, slope, _ in rows}
+        assert all((slope > 0) == (steps <= 40) for steps, slope in slopes.items())
+        assert {40, 41} <= set(slopes)
+        assert slopes[100] == pytest.approx(-6, abs=1e-5)
+
     def test_a_gradient_that_does_not_diverges(self):
         (status,) = report_runs("influence_balancing").query("algorithm == 'online(depth=10)'")["status"]
         assert status == "diverged"
