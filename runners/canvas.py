@@ -133,11 +133,11 @@ def _lowest(cluster: list[float], gap: float) -> float:
     return min(max(sum(cluster) / len(cluster) - extent / 2, 0.0), 1.0 - extent)
 
 
-def plain_log(axis: "Axis") -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5."""
+def plain_log(axis: "Axis", lowest: float = 1.0, highest: float = 1.0) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many of them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 1e3 * lowest else (1,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

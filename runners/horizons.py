@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .panels import Drawing, Panel
 
 
+MARKS = 12
+"""About so many marks on a line."""
+
+
 def horizons(drawing: "Drawing") -> "Figure":
     """A panel for each algorithm with a line for each forcing; where there is one forcing, a line an algorithm."""
     import seaborn as sns
@@ -37,6 +41,7 @@ def horizons(drawing: "Drawing") -> "Figure":
                 style_order=list(known),
                 markers={name: look.marker for name, look in known.items()},
                 dashes=False,
+                markevery=-(-int(frame["lead"].max()) // MARKS),
                 errorbar=("ci", 95),
                 seed=0,
                 legend=False,
@@ -77,5 +82,5 @@ def _references(ax: "Axes", panel: "Panel", scores: list[float]) -> None:
     values = [*scores, *(value for reference in shown for value in reference.by_lead)]
     if panel.better == "lower" and values and min(values) > 0 and max(values) > 5 * min(values):
         ax.set_yscale("log")
-        plain_log(ax.yaxis)
+        plain_log(ax.yaxis, min(values), max(values))
     name_at_edge(ax, [Level(reference.name, reference.by_lead[-1], reference.kind) for reference in shown])

@@ -117,7 +117,7 @@ def _scale(ax: "Axes", panel: Panel, values: pd.Series) -> None:
     shown = [*values.astype(float).dropna(), *(reference.value for reference in panel.references)]
     if panel.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
         ax.set_yscale("log")
-        plain_log(ax.yaxis)
+        plain_log(ax.yaxis, min(shown), max(shown))
 
 
 def _cost_accuracy(drawing: Drawing) -> "Figure":

@@ -101,9 +101,9 @@ class TaskTable:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point of every score: 4, or what shows two digits of the smallest one."""
-        sizes = [abs(row.score.mean) for row in self.rows if row.score is not None and row.score.mean]
-        return min(max(4, 1 - math.floor(math.log10(min(sizes)))), 10) if sizes else 4
+        """Digits after the point of every score: 4, or what shows two digits of the smallest run's, and 6 at most."""
+        sizes = [abs(row.score.mean) for row in self.rows if row.kind == "run" and row.score and row.score.mean]
+        return min(max(4, 1 - math.floor(math.log10(min(sizes)))), 6) if sizes else 4
 
 
 @dataclass(frozen=True)

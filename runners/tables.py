@@ -70,8 +70,8 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         assert row.score is not None
         return {
             "algorithm": f"{row.kind}: {row.name}",
-            "score": f"{row.score.mean:.{digits}f}",
-            "free-running": "" if row.free is None else f"{row.free.mean:.{digits}f}",
+            "score": _number(row.score.mean, digits),
+            "free-running": "" if row.free is None else _number(row.free.mean, digits),
         }
     difference = ""
     if row.difference is not None:
@@ -83,11 +83,11 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "algorithm": row.name,
         "forcing": row.forcing,
         "score": _score(row, row.score, digits),
-        "floor": "–" if table.floor is None else f"{table.floor.value:.{digits}f}",
+        "floor": "–" if table.floor is None else _number(table.floor.value, digits),
         "verdict": row.verdict,
         "vs full": difference,
         "free-running": _score(row, row.free, digits),
-        "free floor": "–" if free_floor is None else f"{free_floor:.{digits}f}",
+        "free floor": "–" if free_floor is None else _number(free_floor, digits),
         "exposure bias": "" if row.exposure_bias is None else f"{row.exposure_bias.mean:+.{digits}f}",
         "cosine": "" if cosine is None else f"{cosine:.3f}",
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
@@ -98,13 +98,18 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
     }
 
 
+def _number(value: float, digits: int) -> str:
+    """With so many digits after the point, or two significant ones of what would not be seen then."""
+    return f"{value:.1e}" if 0 < abs(value) < 10.0 ** (1 - digits) else f"{value:.{digits}f}"
+
+
 def _score(row: Row, score: Interval | None, digits: int) -> str:
     """The mean, its interval, and of how many seeds where some are missing."""
     if score is None:
         return "–"
-    words = f"{score.mean:.{digits}f}"
+    words = _number(score.mean, digits)
     if score.n > 1:
-        words += f" [{score.low:.{digits}f}, {score.high:.{digits}f}]"
+        words += f" [{_number(score.low, digits)}, {_number(score.high, digits)}]"
     return words if score.n >= row.planned else f"{words} (mean of {score.n} of {row.planned})"
 
 

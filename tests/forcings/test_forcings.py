@@ -221,3 +221,37 @@ class TestProfessor:
             weights.append(forcing.discriminator.judge[0].weight)
         assert torch.equal(weights[0], weights[1])
         assert not torch.equal(weights[0], weights[2])
+
+    @pytest.mark.parametrize("spec", [f"truncated(k1={T}, k2={T})", f"stochastic(length={T})"])
+    def test_window_that_is_the_sequence_has_fulls_gradient(self, spec):
+        batch, trained = self.trusted()
+        found = estimate_gradient(make_algorithm(spec), trained, batch, generator=generator())
+        expected = estimate_gradient(make_algorithm("full"), trained, batch)
+        assert all(torch.allclose(found[name], expected[name], rtol=1e-9, atol=1e-13) for name in expected)
+
+    def test_gradient_is_that_of_two_runs_step_by_step(self):
+        batch, trained = self.trusted()
+        task, inner = make_batch(), network()
+        states, last = {"forced": inner.initial_state(B), "free": inner.initial_state(B)}, task.inputs[0, :, 1:]
+        errors, hidden = [], []
+        for t in range(T):
+            states["forced"] = inner.cell.step(task.inputs[t], states["forced"])
+            states["free"] = inner.cell.step(torch.cat([task.inputs[t, :, :1], last], dim=1), states["free"])
+            last = inner.readout(states["free"][0])
+            errors.append((inner.readout(states["forced"][0]) - task.targets[t]).square().mean(dim=1))
+            hidden.append(states["free"][0])
+        belief = self.discriminator(torch.stack(hidden)).sigmoid()
+        loss = ((torch.stack(errors) - belief.log()) * task.mask).sum() / task.mask.sum()
+        names = [name for name, _ in inner.named_parameters()]
+        expected = dict(zip(names, torch.autograd.grad(loss, list(inner.parameters())), strict=True))
+        found = estimate_gradient(make_algorithm("full"), trained, batch)
+        assert all(torch.allclose(found[name], expected[name], rtol=1e-9, atol=1e-13) for name in expected)
+
+    def trusted(self):
+        """A driven batch and its network, with a discriminator that takes every run for a free one."""
+        forcing = make_forcing("professor")
+        trained = forcing.begin(network(), "real", seed=0)
+        with torch.no_grad():
+            forcing.discriminator.judge[-1].bias.fill_(-5.0)
+        self.discriminator = forcing.discriminator
+        return forcing.drive(make_batch(), trained, progress=0.5, generator=generator()), trained
