@@ -274,7 +274,7 @@ def print_tables(summary: Summary, console: Console) -> None:
         names = headings(table)
         shown = _that_fit(names, rows, console.width)
         for name in (names[number] for number in shown):
-            drawn.add_column(name, justify="right" if name in _RIGHT else "left")
+            drawn.add_column(name, justify="right" if name in _RIGHT else "left", overflow="fold")
         for row, words in zip(table.rows, rows, strict=True):
             style = "" if row.kind == "run" else "italic dim"
             drawn.add_row(*(words[number].replace("[", "\\[") for number in shown), style=style)
