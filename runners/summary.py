@@ -101,9 +101,14 @@ class TaskTable:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point of every score: 4, or what shows two digits of the smallest run's, and 6 at most."""
+        """Digits after the point of every score: 4, but at least two of the smallest run's (6 at most), and no more than
+        four of one that is 10 or larger.
+        """
         sizes = [abs(row.score.mean) for row in self.rows if row.kind == "run" and row.score and row.score.mean]
-        return min(max(4, 1 - math.floor(math.log10(min(sizes)))), 6) if sizes else 4
+        if not sizes:
+            return 4
+        magnitude = math.floor(math.log10(min(sizes)))
+        return max(0, 3 - magnitude) if magnitude > 0 else min(max(4, 1 - magnitude), 6)
 
 
 @dataclass(frozen=True)
