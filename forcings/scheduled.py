@@ -1,8 +1,9 @@
 """Scheduled sampling (Bengio, Vinyals, Jaitly & Shazeer, NeurIPS 2015): for every sequence and step a coin decides
 between the truth and the network's own output, and the truth grows rarer along training.
 
-With p the share of training that is done, the odds of truth ε(p) fall from 1 to `end` along the paper's three curves:
-linear 1 − (1 − end) p; exponential end^p; inverse sigmoid k / (k + exp(i / k)), with i running from 0 to where ε = end.
+With p the share of training that is done, the odds of truth ε(p) fall to `end` along the paper's three curves: linear
+1 − (1 − end) p; exponential end^p; inverse sigmoid k / (k + exp(i / k)), with i running from 0 to where ε = end. The
+first two begin at 1, the last at k / (k + 1).
 """
 
 import math
@@ -14,7 +15,7 @@ from torch import Tensor
 from .base import Choice, OwnOutput
 
 STEEPNESS = 10.0
-"""k of the inverse sigmoid, which starts from k / (k + 1) and not from 1."""
+"""k of the inverse sigmoid."""
 
 
 class Scheduled(OwnOutput):
@@ -22,7 +23,8 @@ class Scheduled(OwnOutput):
 
     Args:
         schedule: the curve along which the odds of truth fall.
-        end: the odds of truth at the end of training, above 0 and below 1; 0 is allowed for the linear one.
+        end: the odds of truth at the end of training, above 0 and below those at its start; 0 is allowed for the linear
+            one.
         symbol: how a symbol is chosen that is fed back: "sample" or "argmax"; of no effect on real-valued outputs.
     """
 
@@ -32,9 +34,10 @@ class Scheduled(OwnOutput):
         end: float = 0.01,
         symbol: Choice = "sample",
     ) -> None:
-        if not 0 <= end < 1 or (end == 0 and schedule != "linear"):
+        start = STEEPNESS / (STEEPNESS + 1) if schedule == "inverse_sigmoid" else 1
+        if not 0 <= end < start or (end == 0 and schedule != "linear"):
             least = "0 or more" if schedule == "linear" else "above 0"
-            raise ValueError(f"end must be {least} and below 1, got {end}")
+            raise ValueError(f"end must be {least} and below {start:.6g}, the odds at the start; got {end}")
         super().__init__(symbol)
         self.schedule, self.end = schedule, end
 

@@ -94,7 +94,7 @@ def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:
     heights = [float(to_axes.transform((axes.get_xlim()[1], level.value))[1]) for level in named]
     for level, height, shown in zip(named, heights, spread(heights), strict=True):
         axes.annotate(
-            textwrap.fill(f"{level.kind}: {level.words}", 28),
+            textwrap.fill(f"{level.kind}: {level.words}", 42),
             (1, height),
             xycoords="axes fraction",
             xytext=(1.03, shown),
@@ -134,12 +134,19 @@ def _lowest(cluster: list[float], gap: float) -> float:
 
 
 def plain_log(axis: "Axis", lowest: float = 1.0, highest: float = 1.0) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many of them."""
+    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 1e3 * lowest else (1,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
+
+
+def whole_numbers(axis: "Axis") -> None:
+    """Ticks at a few whole numbers, far enough apart to be read."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def nothing(axes: "Axes", text: str = "no run is done") -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import STYLES, Level, canvas, legend, looks, name_at_edge, nothing, plain_log
+from .canvas import STYLES, Level, canvas, legend, looks, name_at_edge, nothing, plain_log, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +50,7 @@ def horizons(drawing: "Drawing") -> "Figure":
         else:
             nothing(ax)
         _references(ax, panel, [*frame["score"]] if len(frame) else [])
+        whole_numbers(ax.xaxis)
         ax.set(xlabel="steps ahead", ylabel=panel.score)
     legend(figure, known, hue)
     return figure

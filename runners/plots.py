@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import Level, canvas, legend, levels, nothing, plain_log
+from .canvas import Level, canvas, legend, levels, nothing, plain_log, whole_numbers
 from .horizons import horizons
 from .panels import Drawing, Panel
 from .statistics import interval
@@ -102,6 +102,8 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             ax.set_xscale("symlog", linthresh=0.1)
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             ax.set_xlim(left=0)
+        if x == "steps":
+            whole_numbers(ax.xaxis)
         levels(ax, _levels(panel))
         ax.set(xlabel=label, ylabel=panel.score)
     legend(figure, drawing.looks, "algorithm", crosses=drawing.ended_early)
@@ -192,6 +194,7 @@ def _gradient(drawing: Drawing) -> "Figure":
                 plain_log(ax.yaxis)
             if column == "cosine":
                 ax.axhline(0, color="#777777", linewidth=1)
+            whole_numbers(ax.xaxis)
             ax.set(xlabel="time steps of training data", ylabel=label)
     legend(figure, drawing.looks, "algorithm", crosses=drawing.ended_early)
     return figure

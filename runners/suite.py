@@ -276,6 +276,11 @@ def _explain(error: ValidationError, origin: str) -> str:
             lines.append(f"{origin} has an unknown field {field!r}; {nearest(field, _FIELDS)}")
         elif detail["type"] == "missing":
             lines.append(f"{origin} lacks the field {field!r}")
+        elif detail["type"] == "tuple_type":
+            lines.append(f'{origin}: {field}: must be a list, such as ["{detail["input"]}"]; got {detail["input"]!r}')
+        elif detail["type"] == "too_short":
+            if not detail["input"]:
+                lines.append(f"{origin}: {field}: must list at least one; got {detail['input']!r}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
             lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {detail['input']!r}")

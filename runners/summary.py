@@ -101,8 +101,8 @@ class TaskTable:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point of every score: 4, but at least two of the smallest run's (6 at most), and no more than
-        four of one that is 10 or larger.
+        """Digits after the point of every score: 4; more to show two of the smallest run's, up to 6; fewer where it is
+        10 or larger and four show.
         """
         sizes = [abs(row.score.mean) for row in self.rows if row.kind == "run" and row.score and row.score.mean]
         if not sizes:

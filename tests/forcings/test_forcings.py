@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
-from throughtime.forcings import FORCINGS, make_forcing
+from throughtime.forcings import FORCINGS, make_forcing, professor
 from throughtime.forcings.base import gumbel
 from throughtime.networks import BadInput, make_network
 from throughtime.networks.registry import snake_case
@@ -146,8 +146,9 @@ def test_a_task_without_feedback_can_not_be_closed(spec):
     ("spec", "message"),
     [
         ("generalized(alpha=1.5)", "alpha must be from 0 to 1, got 1.5"),
-        ("scheduled(end=1.0)", "end must be 0 or more and below 1, got 1.0"),
-        ("scheduled(schedule='exponential', end=0.0)", "end must be above 0 and below 1, got 0.0"),
+        ("scheduled(end=1.0)", "end must be 0 or more and below 1, .* got 1.0"),
+        ("scheduled(schedule='exponential', end=0.0)", "end must be above 0 and below 1, .* got 0.0"),
+        ("scheduled(schedule='inverse_sigmoid', end=0.95)", "end must be above 0 and below 0.909091, .* got 0.95"),
         ("scheduled(schedule='cosine')", "'linear', 'exponential' or 'inverse_sigmoid'"),
         ("professor(weight=-1.0)", "weight must be 0 or more"),
         ("free(symbol='best')", "'sample' or 'argmax'"),
@@ -189,23 +190,29 @@ class TestProfessor:
         assert float((forced > 0).double().mean()) > 0.8
         assert float((free < 0).double().mean()) > 0.8
 
-    def test_trusted_discriminator_moves_the_recurrent_weights(self):
-        forcing, batch = make_forcing("professor"), make_batch()
+    @pytest.mark.parametrize("verdict", [-5.0, 5.0], ids=["all free", "all forced"])
+    def test_discriminator_that_calls_all_runs_alike_is_right_half_the_time_and_not_trusted(self, verdict):
+        forcing = make_forcing("professor")
         trained = forcing.begin(network(), "real", seed=0)
         with torch.no_grad():
-            forcing.discriminator.judge[-1].bias.fill_(-5.0)  # it takes every run for a free one
-        driven = forcing.drive(batch, trained, progress=0.5, generator=generator())
+            forcing.discriminator.judge[-1].bias.fill_(verdict)
+        driven = forcing.drive(make_batch(), trained, progress=0.5, generator=generator())
         found = estimate_gradient(make_algorithm("full"), trained, driven)
+        expected = estimate_gradient(make_algorithm("full"), network(), make_batch())
+        assert all(torch.allclose(found[name], expected[name], rtol=1e-10, atol=1e-14) for name in expected)
+
+    def test_trusted_discriminator_moves_the_recurrent_weights(self, monkeypatch):
+        batch, trained = self.trusted(monkeypatch)
+        found = estimate_gradient(make_algorithm("full"), trained, batch)
         untrusted = estimate_gradient(make_algorithm("full"), network(), make_batch())
         difference = found["cell.weight_hh_l0"] - untrusted["cell.weight_hh_l0"]
         assert float(difference.norm()) > 1e-6
 
     @torch.no_grad()
-    def test_adversarial_loss_by_hand(self):
+    def test_adversarial_loss_by_hand(self, monkeypatch):
+        monkeypatch.setattr(professor, "TRUSTED", -1)
         forcing, batch = make_forcing("professor(weight=0.5)"), replace(make_batch(), mask=None)
         trained = forcing.begin(network(), "real", seed=0)
-        with torch.no_grad():
-            forcing.discriminator.judge[-1].bias.fill_(-5.0)
         driven = forcing.drive(batch, trained, progress=0.5, generator=generator())
         outputs, _ = trained.unroll(driven.inputs)
         belief = forcing.discriminator(outputs[:, B:, 2:]).sigmoid()
@@ -223,14 +230,14 @@ class TestProfessor:
         assert not torch.equal(weights[0], weights[2])
 
     @pytest.mark.parametrize("spec", [f"truncated(k1={T}, k2={T})", f"stochastic(length={T})"])
-    def test_window_that_is_the_sequence_has_fulls_gradient(self, spec):
-        batch, trained = self.trusted()
+    def test_window_that_is_the_sequence_has_fulls_gradient(self, monkeypatch, spec):
+        batch, trained = self.trusted(monkeypatch)
         found = estimate_gradient(make_algorithm(spec), trained, batch, generator=generator())
         expected = estimate_gradient(make_algorithm("full"), trained, batch)
         assert all(torch.allclose(found[name], expected[name], rtol=1e-9, atol=1e-13) for name in expected)
 
-    def test_gradient_is_that_of_two_runs_step_by_step(self):
-        batch, trained = self.trusted()
+    def test_gradient_is_that_of_two_runs_step_by_step(self, monkeypatch):
+        batch, trained = self.trusted(monkeypatch)
         task, inner = make_batch(), network()
         states, last = {"forced": inner.initial_state(B), "free": inner.initial_state(B)}, task.inputs[0, :, 1:]
         errors, hidden = [], []
@@ -247,11 +254,10 @@ class TestProfessor:
         found = estimate_gradient(make_algorithm("full"), trained, batch)
         assert all(torch.allclose(found[name], expected[name], rtol=1e-9, atol=1e-13) for name in expected)
 
-    def trusted(self):
-        """A driven batch and its network, with a discriminator that takes every run for a free one."""
+    def trusted(self, monkeypatch):
+        """A driven batch and its network, with a discriminator that is followed however often it is right."""
+        monkeypatch.setattr(professor, "TRUSTED", -1)
         forcing = make_forcing("professor")
         trained = forcing.begin(network(), "real", seed=0)
-        with torch.no_grad():
-            forcing.discriminator.judge[-1].bias.fill_(-5.0)
         self.discriminator = forcing.discriminator
         return forcing.drive(make_batch(), trained, progress=0.5, generator=generator()), trained
