@@ -27,8 +27,8 @@ def real() -> str:
     words = f"A recurrent network beats the best classical method on {_listed(beaten)}"
     words += f"; on {_listed(unbeaten)} none does." if unbeaten else "."
     body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    how = "A method is beaten where a t-test over three seeds says so (5 %). The best run is the best of a table's rows on "
-    return f"{body}\n\n{words} {how}the same test data, which flatters it a little: all rows are in the table."
+    how = "A method is beaten where a t-test over three seeds says so (5 %). The best run is the best row of a table on"
+    return f"{body}\n\n{words} {how} this very test data, which flatters it a little."
 
 
 def forcing() -> str:
