@@ -94,7 +94,7 @@ class TestForcing:
             .apply(lambda one: set(map(tuple, one.values)))
         )
         assert len(pairs) == 2
-        assert {len(one) for one in pairs} == {3 * 4}
+        assert {len(one) for one in pairs} == {4 * 4}
 
     def test_a_free_run_is_scored_at_every_lead(self):
         store = Store.open(REFERENCE / "forcing")
