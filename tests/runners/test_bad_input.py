@@ -70,11 +70,13 @@ def test_mistake_in_a_suite(refused, suite_file, mistake):
 
 
 def test_unknown_suite(refused):
-    assert "did you mean 'quickstart'? There is: forcing, influence_balancing, quickstart" in refused("run", "quikstart")
+    message = refused("run", "quikstart")
+    assert "did you mean 'quickstart'? There is: forcing, influence_balancing, quickstart" in message
 
 
 def test_missing_suite_file(refused):
-    assert "there is no suite file 'nowhere.toml'; built-in suites: forcing, influence_balancing, quickstart" in refused("run", "nowhere.toml")
+    message = refused("run", "nowhere.toml")
+    assert "there is no suite file 'nowhere.toml'; built-in suites: forcing, influence_balancing, quickstart" in message
 
 
 def test_suite_file_that_is_not_text(throughtime, tmp_path):
