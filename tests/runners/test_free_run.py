@@ -51,3 +51,21 @@ def test_symbols_are_drawn_alike_every_time():
     test = task.test().to(dtype=torch.float64)
     loop = loop_of(task, "rnn")
     assert FreeRun(task, test).scores(loop) == FreeRun(task, test).scores(loop)
+
+
+@torch.no_grad()
+def test_every_sequence_starts_from_its_own_state():
+    task = make_task("sunspots(length=6, horizon=2)")
+    judged = task.sample(3, generator=torch.Generator().manual_seed(0)).to(dtype=torch.float64)
+    loop, errors = loop_of(task, "gru"), []
+    for b in range(3):
+        for origin in range(5):
+            state = loop.initial_state(1)
+            for t in range(origin + 1):
+                state = loop.cell.step(judged.inputs[t, b : b + 1], state)
+            for lead in range(2):
+                predicted = loop.readout(state[0])
+                errors.append(float((predicted - judged.targets[origin + lead, b]) ** 2))
+                state = loop.cell.step(predicted, state)
+    expected = sum(errors) / len(errors) * task.deviation**2 / task.variance
+    assert FreeRun(task, judged).scores(loop)[0] == pytest.approx(expected, rel=1e-9)

@@ -201,3 +201,26 @@ def test_global_random_state_is_untouched(config):
     before = torch.get_rng_state()
     Trainer(config.model_copy(update={"algorithm": "stochastic(length=4)"})).run()
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_stream_hands_its_carry_on(config, monkeypatch):
+    trainer = Trainer(config.model_copy(update={"task": "sunspots(length=8, stream=True)"}))
+    updates, carried = trainer.algorithm.updates, []
+
+    def watched(network, batch, carry=None, *, generator=None):
+        carried.append((batch.continues, carry is not None))
+        return updates(network, batch, carry, generator=generator)
+
+    monkeypatch.setattr(trainer.algorithm, "updates", watched)
+    trainer._train(lambda point, done: None)
+    training = carried[: config.budget.steps // 8]
+    assert {continues for continues, _ in training} == {True, False}
+    assert all(continues == carry for continues, carry in training)
+
+
+def test_a_forcing_learns_after_every_batch(config, monkeypatch):
+    task = {"task": "sunspots(length=8)", "forcing": "professor(units=2)"}
+    trainer, batches = Trainer(config.model_copy(update=task)), []
+    monkeypatch.setattr(trainer.forcing, "after", lambda batch, network: batches.append(batch))
+    trainer.run()
+    assert len(batches) == config.budget.steps // 8
