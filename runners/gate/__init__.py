@@ -1,0 +1,1 @@
+"""The regression gate: exact counts, paired times and accuracy, each against what was before."""
