@@ -1,6 +1,7 @@
 """Times that survive a noisy machine: several things run in turns, and compared turn by turn.
 
-A slow second hits all that run in it alike, so the ratio of two times taken side by side repeats where the times do not.
+A slow second hits all that run in it alike, so the ratio of two times taken side by side repeats where the times do
+not.
 """
 
 import time
