@@ -126,7 +126,39 @@ def plot(directory: Results) -> None:
 
 
 @app.command()
-def doctor() -> None:
+def check(
+    against: Annotated[
+        str | None, typer.Option(metavar="REF", help="A commit, branch or tag that tier 1 compares times with.")
+    ] = None,
+    tier: Annotated[
+        list[int] | None,
+        typer.Option(help="0: exact counts, 1: time, 2: accuracy; more than once for more [0, 2; 1 with --against]."),
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Accept what is found as the new baselines.")] = False,
+    reference: Annotated[Path, typer.Option(metavar="DIR", help="Where the baselines are.")] = Path(
+        "results/reference"
+    ),
+    sessions: Annotated[int, typer.Option(help="Of tier 1; at least 3.")] = 3,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all that was found there.")] = None,
+) -> None:
+    """Whether the code does more work, takes longer or learns less than it did: exit 0 no, 1 yes."""
+    from .gate.check import failed, run_check
+
+    with _bad_input("nothing is kept of an interrupted check."):
+        verdicts = run_check(
+            reference, tiers=tier or (), against=against, update=update, sessions=sessions, report=json, say=_print
+        )
+        if failed(verdicts):
+            raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Time this code against itself: how often would `check` be wrong here?")
+    ] = False,
+    trials: Annotated[int, typer.Option(min=2, help="Of --noise; about half a minute each.")] = 10,
+) -> None:
     """Whether this machine is ready: versions, threads, load, GPU, optional packages."""
     from .doctor import examine
 
@@ -135,6 +167,11 @@ def doctor() -> None:
         _print(f"{finding.verdict:<5} {finding.subject}: {finding.text}")
     if any(finding.verdict == "error" for finding in findings):
         raise typer.Exit(1)
+    if noise:
+        from .gate.noise import examine_noise
+
+        with _bad_input("nothing is kept of an interrupted doctor."):
+            examine_noise(trials, _print)
 
 
 @app.callback(invoke_without_command=True)
@@ -196,7 +233,7 @@ def _filters(only: list[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _bad_input() -> Iterator[None]:
+def _bad_input(interrupted: str = "finished runs are kept, and the same command goes on.") -> Iterator[None]:
     """Turn a mistake into one message and exit code 2, and Ctrl-C into a word on how to go on."""
     from throughtime.networks import BadInput
 
@@ -206,7 +243,7 @@ def _bad_input() -> Iterator[None]:
         typer.echo(f"throughtime: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo("\nthroughtime: interrupted; finished runs are kept, and the same command goes on.", err=True)
+        typer.echo(f"\nthroughtime: interrupted; {interrupted}", err=True)
         raise typer.Exit(130) from None
 
 

@@ -1,0 +1,76 @@
+"""Committed baselines: JSON for reading in a diff, and what must be the same for a number in it to be compared."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from throughtime.networks import BadInput
+
+REFERENCE = Path("results") / "reference"
+"""Where baselines are looked for, in a checkout."""
+
+
+class Made(BaseModel):
+    """With what a baseline was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    torch: str
+    python: str
+
+    @classmethod
+    def here(cls) -> "Made":
+        """With what one would be made now. Builds of torch for CPU and GPU count alike on a CPU."""
+        return cls(torch=torch.__version__.partition("+")[0], python=".".join(platform.python_version_tuple()[:2]))
+
+    def __str__(self) -> str:
+        return f"torch {self.torch}, Python {self.python}"
+
+
+class Baseline(BaseModel):
+    """What every baseline's file says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str
+    made: Made
+
+
+B = TypeVar("B", bound=Baseline)
+
+
+def read(kind: type[B], path: Path) -> B | None:
+    """A baseline; None where there is no such file, `BadInput` where it can't be read."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        reason = _first(error) if isinstance(error, ValidationError) else error.strerror
+        raise BadInput(
+            f"{str(path)!r} is no baseline that can be read ({reason}); restore it (git checkout -- {path}) "
+            "or make it anew: throughtime check --update"
+        ) from None
+
+
+def write(baseline: Baseline, path: Path) -> None:
+    """Replace a baseline, sorted, so that a diff shows what changed and nothing else."""
+    content: dict[str, Any] = baseline.model_dump(mode="json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise BadInput(f"{str(path)!r} can't be written: {error.strerror}; give another --reference DIR") from None
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors()[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else detail["msg"]

@@ -1,0 +1,61 @@
+"""The benchmarks by name: every algorithm on every cell, at sizes where all updates of one batch take milliseconds."""
+
+from dataclasses import dataclass
+
+from throughtime.algorithms import ALGORITHMS
+from throughtime.networks.registry import parse_spec
+from throughtime.runners.workload import Workload
+
+CELLS = ("rnn", "lstm", "gru")
+
+LENGTHS = {
+    "full": 100,
+    "truncated(k1=10, k2=10)": 20,
+    "truncated(k1=2, k2=6)": 20,
+    "online(depth=5)": 10,
+    "stochastic(length=10)": 20,
+    "rtrl": 10,
+    "readout_only": 20,
+}
+"""Of each algorithm the time steps of a batch."""
+
+HIDDEN_SIZE, BATCH_SIZE = 16, 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One benchmark."""
+
+    algorithm: str
+    cell: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} on {self.cell}"
+
+    @property
+    def workload(self) -> Workload:
+        """What is counted and timed."""
+        return Workload(self.algorithm, self.cell, LENGTHS[self.algorithm], HIDDEN_SIZE, BATCH_SIZE)
+
+
+CASES = [Case(algorithm, cell) for algorithm in LENGTHS for cell in CELLS]
+"""What tier 0 counts and `tests/benchmarks` times."""
+
+TIMED = [
+    Case("full", "rnn"),
+    Case("full", "lstm"),
+    Case("full", "gru"),
+    Case("truncated(k1=2, k2=6)", "rnn"),
+    Case("online(depth=5)", "gru"),
+    Case("stochastic(length=10)", "rnn"),
+    Case("rtrl", "rnn"),
+    Case("rtrl", "lstm"),
+    Case("readout_only", "gru"),
+]
+"""What tier 1 times: every algorithm and every cell, in few enough cases for a pull request's patience."""
+
+
+def without_case() -> list[str]:
+    """The algorithms of this package that no case runs."""
+    covered = {parse_spec(algorithm)[0] for algorithm in LENGTHS}
+    return [name for name in ALGORITHMS.names() if name not in covered]

@@ -1,0 +1,101 @@
+"""`throughtime check`: the tiers one after the other, each said as it ends, and the exit code that follows."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from throughtime.networks import BadInput
+from throughtime.runners.doctor import load
+
+from . import accuracy, counters, times
+from .baseline import Made
+from .checkout import describe
+from .paired import Effort
+from .verdict import Verdict
+
+TITLES = {
+    0: "exact counts of every benchmark",
+    1: "time, base and head in turns",
+    2: "accuracy of the smoke suite, seed by seed",
+}
+
+
+def run_check(
+    reference: Path,
+    *,
+    tiers: Sequence[int] = (),
+    against: str | None = None,
+    update: bool = False,
+    sessions: int = times.FEWEST_SESSIONS,
+    report: Path | None = None,
+    say: Callable[[str], object] = print,
+) -> list[Verdict]:
+    """Run the tiers asked for.
+
+    Args:
+        reference: the directory of the baselines.
+        tiers: which; none: 0 and 2, and 1 where `against` is given.
+        against: the commit that tier 1 compares with.
+        update: make what is found the baselines of tiers 0 and 2.
+        sessions: of tier 1.
+        report: a JSON file to be written with all that was found.
+        say: is told of the progress and each verdict.
+    """
+    wanted = sorted(set(tiers)) or ([0, 1, 2] if against else [0, 2])
+    _fits(wanted, against, update)
+    torch.set_num_threads(1)
+    busy = load()
+    say(f"code: {describe()}; {Made.here()}, one thread")
+    say(f"{'warning: ' if busy.verdict == 'warn' else ''}load: {busy.text}")
+    verdicts = []
+    for tier in wanted:
+        say(f"\nTier {tier}: {TITLES[tier]}")
+        if tier == 0:
+            verdict = counters.check(reference, update=update)
+        elif tier == 1:
+            assert against is not None
+            verdict = times.check(against, effort=Effort(sessions=sessions), say=lambda text: say(f"  {text}"))
+        else:
+            verdict = accuracy.check(reference, update=update)
+        say(str(verdict))
+        verdicts.append(verdict)
+    if report is not None:
+        _write(report, verdicts)
+    return verdicts
+
+
+def failed(verdicts: Sequence[Verdict]) -> bool:
+    """Whether any of them blocks."""
+    return any(verdict.outcome == "fail" for verdict in verdicts)
+
+
+def _fits(tiers: Sequence[int], against: str | None, update: bool) -> None:
+    """`BadInput` where the options contradict each other."""
+    for tier in tiers:
+        if tier not in TITLES:
+            raise BadInput(f"there is no tier {tier}; there is: 0 (counts), 1 (time), 2 (accuracy)")
+    if 1 in tiers and update:
+        raise BadInput("tier 1 keeps no baseline that --update could write: give --update without --against")
+    if 1 in tiers and against is None:
+        raise BadInput("tier 1 compares with a commit: name it with --against, such as --against main")
+    if against is not None and 1 not in tiers:
+        raise BadInput(f"--against {against} is tier 1's, which --tier leaves out: add --tier 1, or leave it out")
+
+
+def _write(path: Path, verdicts: Sequence[Verdict]) -> None:
+    content = {
+        "code": describe(),
+        "made": Made.here().model_dump(),
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg(),
+        "passed": not failed(verdicts),
+        "tiers": [asdict(verdict) for verdict in verdicts],
+    }
+    try:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"the report can't be written to {str(path)!r}: {error.strerror}") from None
