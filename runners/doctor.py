@@ -29,7 +29,7 @@ class Finding:
 
 def examine(folder: str | Path = ".") -> list[Finding]:
     """Look at the machine and at the folder that results would be written under."""
-    return [_python(), _torch(), _machine(), _load(), _gpu(), _disk(Path(folder)), *_tasks()]
+    return [_python(), _torch(), _machine(), load(), _gpu(), _disk(Path(folder)), *_tasks()]
 
 
 def _python() -> Finding:
@@ -45,7 +45,8 @@ def _machine() -> Finding:
     return Finding("machine", "ok", machine("cpu"))
 
 
-def _load() -> Finding:
+def load() -> Finding:
+    """Whether something else is running."""
     cores = os.cpu_count() or 1
     try:
         load = os.getloadavg()[0]

@@ -1,12 +1,12 @@
 """Tables for reading, for computing and for a paper, from a results directory's summary."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from .directory import write_text
 from .statistics import Interval
 from .suite import Choice
 from .summary import COSTS, Row, Summary, TaskTable, summarise
@@ -246,10 +246,7 @@ def write_tables(directory: str | Path) -> list[Path]:
     summary = summarise(directory)
     paths = []
     for name, write in FILES.items():
-        path = Path(directory) / name
-        temporary = path.with_name(f".{name}.{os.getpid()}")
-        temporary.write_text(write(summary), encoding="utf-8")
-        paths.append(temporary.replace(path))
+        paths.append(write_text(Path(directory) / name, write(summary)))
     return paths
 
 
