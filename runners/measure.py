@@ -5,7 +5,7 @@ Nothing here knows of files, configs or screens.
 
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -129,20 +129,44 @@ def count_updates(algorithm: Algorithm, network: Network, batch: Batch, *, seed:
             pass
 
     try:
-        drain()  # first calls allocate workspaces that stay
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-            torch.cuda.reset_peak_memory_stats(device)
-            resting = torch.cuda.memory_allocated(device)
-            drain()
-            peak_on_gpu = torch.cuda.max_memory_allocated(device) - resting
-        with _Counter(known) as counter:
-            drain()
-        peak = peak_on_gpu if device.type == "cuda" else counter.peak
-        return Counts(peak, counter.flops, counter.ops)
+        return count(drain, known, device)
     finally:
         for parameter, gradient in zip(network.parameters(), before, strict=True):
             parameter.grad = gradient
+
+
+def count(work: Callable[[], object], known: list[Tensor], device: torch.device) -> Counts:
+    """The counts of any work, which is done two times or three; the memory of `known` does not count as its own."""
+    work()  # first calls allocate workspaces that stay
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        resting = torch.cuda.memory_allocated(device)
+        work()
+        peak_on_gpu = torch.cuda.max_memory_allocated(device) - resting
+    with _Counter(known) as counter:
+        work()
+    peak = peak_on_gpu if device.type == "cuda" else counter.peak
+    return Counts(peak, counter.flops, counter.ops)
+
+
+def carry_bytes(carry: Any) -> int:
+    """The bytes that stay alive from one batch of a stream to the next: of all storages that a carry's tensors are in,
+    each once. A view keeps the whole of its storage alive and counts as that; modules inside are the network's own.
+    """
+    storages: dict[int, int] = {}
+    seen: set[int] = set()
+
+    def look(tree: Any) -> None:
+        for leaf in tree_leaves(tree):
+            if isinstance(leaf, Tensor):
+                storages[_key(leaf)] = leaf.untyped_storage().nbytes()
+            elif not isinstance(leaf, torch.nn.Module) and hasattr(leaf, "__dict__") and id(leaf) not in seen:
+                seen.add(id(leaf))
+                look(vars(leaf))
+
+    look(carry)
+    return sum(storages.values())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.networks import make_network
-from throughtime.runners.measure import Clock, count_updates, gradient_quality
+from throughtime.runners.measure import Clock, carry_bytes, count_updates, gradient_quality
 from throughtime.tasks import Batch, make_task
 from throughtime.tasks.losses import squared_error
 
@@ -79,6 +79,22 @@ def test_flops_of_a_product_are_two_per_multiplication():
     forward = 4 * (3 * 5 + 5 * 5 + 5 * 2)
     backward = 4 * (5 * 2 + 5 * 2 + 3 * 5 + 5 * 5)  # into h, V, W, U
     assert count_updates(make_algorithm("full"), network, batch).flops == 2 * (forward + backward)
+
+
+def test_a_carry_counts_each_storage_once_and_no_module():
+    class Influence:
+        def __init__(self):
+            self.cell, self.itself, self.now = torch.nn.Linear(50, 50), self, 1
+            self.buffers = (torch.zeros(5), torch.zeros(5))
+
+    whole = torch.zeros(10)
+    assert carry_bytes(None) == 0
+    assert carry_bytes((whole[:3], {"the same": whole}, [Influence()])) == 4 * (10 + 5 + 5)
+
+
+def test_full_bptt_carries_the_state_alone():
+    (update,) = make_algorithm("full").updates(*problem(12, "lstm"))
+    assert carry_bytes(update.carry) == 2 * 3 * 6 * 4
 
 
 def test_counting_leaves_parameters_and_gradients_as_they_were():
