@@ -95,7 +95,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "cosine": "" if cosine is None else f"{cosine:.3f}",
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
-        "memory": "" if memory is None else _bytes(memory),
+        "memory": "" if memory is None else bytes_in_words(memory),
         "tuned": _choice(row.choice),
         "runs": _runs(row),
     }
@@ -122,7 +122,8 @@ def _choice(choice: Choice | None) -> str:
     return f"lr {choice.learning_rate:g}" + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
 
 
-def _bytes(size: float) -> str:
+def bytes_in_words(size: float) -> str:
+    """Three digits and the unit."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
