@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pebble
 import pytest
 
 from throughtime.networks import BadInput
@@ -140,19 +141,27 @@ def test_a_deadline_is_tried_again_only_with_more_time(runner, monkeypatch, in_t
     assert len(runner("rounds = 3", "rounds = 3\ndeadline = 500").missing()) == POINTS
 
 
-def test_a_worker_that_dies_is_a_row_and_the_others_go_on(throughtime, tmp_path):
-    text = (
-        "algorithms = ['killed', 'hungry', 'full']\ncells = ['rnn']\nlength = [2, 3]\nhidden_size = 2\nbatch_size = 2\n"
-    )
+def test_a_worker_that_dies_is_a_row(runner, monkeypatch, in_this_process):
+    def die(future):
+        error = pebble.ProcessExpired("gone")
+        error.exitcode = -9
+        raise error
+
+    monkeypatch.setattr(Here, "result", die)
+    seen = []
+    assert run(runner(), seen.append).statuses == {"error": POINTS}
+    assert "the worker process was killed by SIGKILL" in seen[0].reason
+
+
+def test_in_a_worker_what_fails_is_a_row_and_the_others_go_on(throughtime, tmp_path):
+    text = "algorithms = ['hungry', 'full']\ncells = ['rnn']\nhidden_size = 2\nbatch_size = 2\nlength = [2, 3]\n"
     (tmp_path / "failing.toml").write_text(text, encoding="utf-8")
     process = throughtime("cost", "failing.toml", "--out", "out", cwd=tmp_path, broken=True)
     assert process.returncode == 1, process.stderr
-    assert "6 points measured, 0 cached: 2 done, 2 error, 2 out-of-memory." in process.stdout
-    table = pd.read_csv(tmp_path / "out" / "table.csv").groupby("algorithm")[["status", "reason"]].first()
-    assert table.loc["killed"].to_list()[0] == "error"
-    assert "the worker process was killed by SIGKILL" in table.loc["killed", "reason"]
-    assert table.loc["hungry", "status"] == "out-of-memory"
-    assert table.loc["full", "status"] == "done"
+    assert "4 points measured, 0 cached: 2 done, 2 out-of-memory." in process.stdout
+    table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("algorithm")
+    assert "can't allocate memory" in table.loc["hungry", "reason"].to_list()[0]
+    assert table.loc["full", "status"].to_list() == ["done", "done"]
     for name in ("table.md", "table.csv", "scaling.csv", "figures/length.png"):
         assert (tmp_path / "out" / name).is_file()
         assert name in process.stdout

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import same_color
 from rich.console import Console
 
-from throughtime.runners.cost import tables
+from throughtime.runners.cost import figures, tables
 from throughtime.runners.cost.figures import draw_figures, write_figures
 from throughtime.runners.cost.point import Cost
 from throughtime.runners.cost.store import FORMAT, CostStore, LineKeys, Manifest, load_costs
@@ -102,11 +102,12 @@ def test_failures_are_in_the_tables_and_above_the_panels(results):
     text = tables.markdown(load_costs(directory))
     assert "out-of-memory: no \\| memory left" in text
     assert "too few sizes (4 of 4 out-of-memory)" in text
-    figures = draw_figures(load_costs(directory))
-    assert "rtrl: 4 of 4 out-of-memory" in figures["length"].axes[0].get_title()
+    drawn = draw_figures(load_costs(directory))
+    assert "rtrl: 4 of 4 out-of-memory" in drawn["length"].axes[0].get_title()
 
 
-def test_the_same_records_give_the_same_files(results):
+def test_the_same_records_give_the_same_files(results, monkeypatch):
+    monkeypatch.setattr(figures, "DPI", 20)
     directory = results()
     first = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]
     again = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]
@@ -115,9 +116,9 @@ def test_the_same_records_give_the_same_files(results):
 
 
 def test_a_panel_for_each_cell_and_cost_with_a_line_for_each_algorithm(results):
-    figures = draw_figures(load_costs(results()))
-    assert {name: len(figure.axes) for name, figure in figures.items()} == {"length": 4, "hidden_size": 6}
-    ax = figures["hidden_size"].axes[2]
+    drawn = draw_figures(load_costs(results()))
+    assert {name: len(figure.axes) for name, figure in drawn.items()} == {"length": 4, "hidden_size": 6}
+    ax = drawn["hidden_size"].axes[2]
     assert ax.get_title() == "rnn: T = 10, B = 4; rtrl: T = 2, B = 4"
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     full, full_guide, _, rtrl_guide = ax.lines
@@ -132,7 +133,6 @@ def test_a_panel_for_each_cell_and_cost_with_a_line_for_each_algorithm(results):
 )
 def test_nothing_measured_is_said(results, ended):
     directory = results(ended)
-    write_figures(directory)
     tables.write_tables(directory)
     (ax, *_) = draw_figures(load_costs(directory))["length"].axes
     assert [text.get_text() for text in ax.texts] == ["nothing was measured"]
