@@ -66,11 +66,11 @@ def point_row(cost: Cost) -> list[str]:
         p.algorithm,
         *(str(getattr(p, axis)) for axis in AXES),
         _milliseconds(cost.wall),
-        "" if cost.cpu is None else f"{1e3 * cost.cpu.median:.3g}",
+        "" if cost.cpu is None else _number(1e3 * cost.cpu.median),
         "" if cost.peak_bytes is None else bytes_in_words(cost.peak_bytes),
         "" if cost.carry_bytes is None else bytes_in_words(cost.carry_bytes),
-        "" if cost.flops is None else f"{cost.flops / p.length / 1e6:.3g}",
-        "" if cost.ops is None else f"{cost.ops / p.length:.3g}",
+        "" if cost.flops is None else _number(cost.flops / p.length / 1e6),
+        "" if cost.ops is None else _number(cost.ops / p.length),
         f"{cost.status}: {cost.reason}" if cost.reason else cost.status,
     ]
 
@@ -78,7 +78,13 @@ def point_row(cost: Cost) -> list[str]:
 def _milliseconds(spread: Spread | None) -> str:
     if spread is None:
         return ""
-    return f"{1e3 * spread.median:.3g} [{1e3 * spread.lower:.3g}, {1e3 * spread.upper:.3g}]"
+    median, lower, upper = (_number(1e3 * value) for value in (spread.median, spread.lower, spread.upper))
+    return f"{median} [{lower}, {upper}]"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def _along(costs: Costs) -> dict[Axis, list[Line]]:
