@@ -126,6 +126,26 @@ def plot(directory: Results) -> None:
 
 
 @app.command()
+def cost(
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="A built-in cost suite's name, or a TOML file.")
+    ] = "cost",
+    out: Out = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="What is measured.")] = "cpu",
+    peers: Annotated[
+        bool, typer.Option("--peers", help="In place of a suite: ratios to torch.nn, a bare product, numpy.")
+    ] = False,
+) -> None:
+    """Measure what the algorithms cost: time, memory, FLOPs, and how they grow with T, n and B."""
+    from .cost.command import measure_peers, measure_suite
+
+    with _bad_input():
+        failed = measure_peers(out, device, Console()) if peers else measure_suite(suite, out, device, Console())
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     against: Annotated[
         str | None, typer.Option(metavar="REF", help="A commit, branch or tag that tier 1 compares times with.")

@@ -10,6 +10,7 @@ from throughtime.networks import CELLS, BadInput, Registry, Unavailable
 from throughtime.networks.registry import nearest
 from throughtime.tasks import TASKS, Task
 
+from .cost.suite import cost_suite_names, load_cost_suite
 from .suite import load_suite, suite_names
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -24,6 +25,8 @@ def listing() -> str:
     """All names with a line each."""
     lines = ["suites:"]
     lines += [f"  {name:<14} {load_suite(name).title}" for name in suite_names()]
+    lines += ["", "cost suites (`throughtime cost`):"]
+    lines += [f"  {name:<14} {load_cost_suite(name).title}" for name in cost_suite_names()]
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
         lines += [
@@ -34,12 +37,18 @@ def listing() -> str:
 
 def description(name: str) -> str:
     """What is called `name`; `BadInput` with the nearest name if nothing is."""
+    if name in cost_suite_names():
+        return _cost_suite(name)
     if name in suite_names() or name.endswith(".toml"):
         return _suite(name)
     for title, registry in REGISTRIES.items():
         if name in registry.names():
             return _part(title.removesuffix("s"), name, registry.get(name))
-    every = [*suite_names(), *(one for registry in REGISTRIES.values() for one in registry.names())]
+    every = [
+        *suite_names(),
+        *cost_suite_names(),
+        *(one for registry in REGISTRIES.values() for one in registry.names()),
+    ]
     raise BadInput(f"nothing is called {name!r}; {nearest(name, every)}")
 
 
@@ -60,6 +69,20 @@ def _suite(name: str) -> str:
             f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
         ]
     return "\n".join([*lines, "", f"run it: throughtime run {name}"])
+
+
+def _cost_suite(name: str) -> str:
+    suite = load_cost_suite(name)
+    lines = [f"cost suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
+    for sweep in suite.sweeps:
+        sizes = ", ".join(map(str, sweep.sizes(sweep.axis)))
+        lines += [
+            "",
+            f"{sweep.axis + ':':<15} {sizes}; {sweep.held}",
+            f"cells:          {', '.join(sweep.cells)}",
+            f"algorithms:     {', '.join(sweep.algorithms)}",
+        ]
+    return "\n".join([*lines, "", f"measure it: throughtime cost {name}"])
 
 
 def _part(kind: str, name: str, cls: type) -> str:

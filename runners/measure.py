@@ -152,21 +152,26 @@ def count(work: Callable[[], object], known: list[Tensor], device: torch.device)
 
 def carry_bytes(carry: Any) -> int:
     """The bytes that stay alive from one batch of a stream to the next: of all storages that a carry's tensors are in,
-    each once. A view keeps the whole of its storage alive and counts as that; modules inside are the network's own.
+    each once. A view keeps the whole of its storage alive and counts as that.
     """
-    storages: dict[int, int] = {}
+    return sum({_key(tensor): tensor.untyped_storage().nbytes() for tensor in carried(carry)}.values())
+
+
+def carried(carry: Any) -> list[Tensor]:
+    """Every tensor in a carry, in containers and in objects' attributes; modules inside are the network's own."""
+    tensors: list[Tensor] = []
     seen: set[int] = set()
 
     def look(tree: Any) -> None:
         for leaf in tree_leaves(tree):
             if isinstance(leaf, Tensor):
-                storages[_key(leaf)] = leaf.untyped_storage().nbytes()
+                tensors.append(leaf)
             elif not isinstance(leaf, torch.nn.Module) and hasattr(leaf, "__dict__") and id(leaf) not in seen:
                 seen.add(id(leaf))
                 look(vars(leaf))
 
     look(carry)
-    return sum(storages.values())
+    return tensors
 
 
 @dataclass(frozen=True)

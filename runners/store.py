@@ -7,20 +7,16 @@ DIR/runs/KEY.json      one run
 
 import json
 import math
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from throughtime.networks import BadInput
 from throughtime.tasks import Metric, Reference
 
+from .directory import Directory, write_json
 from .experiment import RunConfig
 from .suite import Choice, Suite
 
@@ -107,79 +103,27 @@ class Manifest(BaseModel):
     groups: tuple[GroupKeys, ...]
 
 
-class Store:
+class Store(Directory):
     """A results directory."""
-
-    def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
 
     @classmethod
     def open(cls, directory: str | Path) -> "Store":
         """A directory that holds results; `BadInput` if it does not."""
         store = cls(directory)
-        if not store.directory.is_dir():
-            raise BadInput(f"there is no directory {str(directory)!r}; `throughtime run SUITE --out DIR` makes one")
-        if not store.has_manifest():
-            raise BadInput(f"{str(directory)!r} holds no throughtime results (no manifest.json in it)")
+        store.check_holds_results()
         store.manifest()
         return store
 
     def check_writable(self) -> None:
-        """`BadInput` unless results can be written here; makes no directory and no file."""
-        directory = self.directory
-        if directory.exists() and not directory.is_dir():
-            raise BadInput(f"{str(directory)!r} is a file; give a directory to write results into")
-        if directory.is_dir() and not self.has_manifest() and not (directory / _LOCK).exists():
-            other = sorted(entry.name for entry in directory.iterdir())
-            if other:
-                raise BadInput(
-                    f"{str(directory)!r} is not empty and holds no throughtime results (there is {other[0]!r}); "
-                    "give an empty or a new directory"
-                )
-        above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-        if not os.access(above, os.W_OK | os.X_OK) or not above.is_dir():
-            raise BadInput(f"results can't be written to {str(directory)!r}: no permission in {str(above)!r}")
+        """As every `Directory`, and another version's results are not overwritten."""
+        super().check_writable()
         if self.has_manifest():
             self.manifest()
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other runs out of the directory, which is made where there is none."""
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(self.directory / _LOCK, timeout=0):
-                (self.directory / "runs").mkdir(exist_ok=True)
-                self._clear()
-                yield
-                self._clear()
-        except filelock.Timeout:
-            raise BadInput(f"another `throughtime run` is writing to {str(self.directory)!r}; wait for it") from None
-        except OSError as error:
-            raise BadInput(f"results can't be written to {str(self.directory)!r}: {error.strerror}") from error
-
-    @property
-    def notes(self) -> Path:
-        """A folder for what is of no use once the runs in flight have ended; emptied by `locked`."""
-        folder = self.directory / ".running"
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def _clear(self) -> None:
-        """Remove what a run leaves behind that is killed in the middle."""
-        shutil.rmtree(self.directory / ".running", ignore_errors=True)
-        for folder in (self.directory, self.directory / "runs"):
-            for leftover in folder.glob(".*.json.*"):
-                if leftover.suffix[1:].isdigit():  # as `_write` names them
-                    leftover.unlink()
-
-    def has_manifest(self) -> bool:
-        """Whether something was written here."""
-        return self._manifest.is_file()
 
     def manifest(self) -> Manifest:
         """The manifest; `BadInput` if another version of throughtime wrote it."""
         try:
-            written = json.loads(self._manifest.read_text(encoding="utf-8"))
+            written = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             if isinstance(written, dict) and written.get("format") != FORMAT:
                 raise BadInput(
                     f"{str(self.directory)!r} has results of format {written.get('format')}, written by throughtime "
@@ -187,55 +131,22 @@ class Store:
                 )
             return Manifest.model_validate(written)
         except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-            raise BadInput(f"{str(self._manifest)!r} can't be read ({error}); give another directory") from None
+            raise BadInput(f"{str(self.manifest_path)!r} can't be read ({error}); give another directory") from None
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""
-        self._write(self._manifest, manifest.model_dump(mode="json"))
+        write_json(self.manifest_path, manifest.model_dump(mode="json"))
 
     def record(self, key: str) -> Record | None:
         """The record of a run; None where there is none, or where what there is can't be read."""
         try:
-            return Record.model_validate_json(self._path(key).read_bytes())
+            return Record.model_validate_json(self.record_path(key).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def write_record(self, record: Record) -> None:
         """Add or replace a run's record."""
-        self._write(self._path(record.key), record.model_dump(mode="json"))
-
-    def environment(self) -> dict[str, Any]:
-        """The environment of the last execution; empty where none is recorded."""
-        path = self.directory / "environment.json"
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return {}
-
-    def write_environment(self, environment: dict[str, Any]) -> None:
-        """Replace the environment."""
-        self._write(self.directory / "environment.json", environment)
-
-    @property
-    def _manifest(self) -> Path:
-        return self.directory / "manifest.json"
-
-    def _path(self, key: str) -> Path:
-        return self.directory / "runs" / f"{key}.json"
-
-    @staticmethod
-    def _write(path: Path, content: dict[str, Any]) -> None:
-        """Write under a temporary name and rename, so that a kill at any moment leaves the old file or the new one."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-
-_LOCK = ".lock"
+        write_json(self.record_path(record.key), record.model_dump(mode="json"))
 
 
 def load_results(directory: str | Path) -> pd.DataFrame:

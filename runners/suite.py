@@ -7,12 +7,10 @@ seeds of their own choose the learning rate and clip norm on validation data, th
 
 import contextlib
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
@@ -22,24 +20,15 @@ from throughtime.networks import CELLS, BadInput, Unavailable
 from throughtime.networks.registry import nearest, parse_spec
 from throughtime.tasks import TASKS, Task, make_task
 
-from .experiment import Budget, RunConfig, Spec
+from .experiment import Budget, RunConfig
+from .written import COST_SUITES, SUITES, Count, Finite, Specs, distinct, explain, find, names_in, parse
 
 TUNING_SEED = 1_000_000
 """Tuning runs use the seeds from here on, report runs those from 0 on."""
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]!r} is listed twice")
-    return values
-
-
-_Specs = Annotated[tuple[Spec, ...], Field(min_length=1), AfterValidator(_distinct)]
-_Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
-_Rates = Annotated[tuple[_Finite, ...], Field(min_length=1), AfterValidator(_distinct)]
-_Clips = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(_distinct)]
+_Rates = Annotated[tuple[Finite, ...], Field(min_length=1), AfterValidator(distinct)]
+_Clips = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Choice(NamedTuple):
@@ -73,21 +62,21 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tasks: _Specs
-    algorithms: _Specs
+    tasks: Specs
+    algorithms: Specs
     budget: Budget
     learning_rates: _Rates
-    cells: _Specs = ("rnn",)
-    forcing: _Specs = ("teacher",)
-    hidden_size: _Count = 32
-    batch_size: _Count = 32
+    cells: Specs = ("rnn",)
+    forcing: Specs = ("teacher",)
+    hidden_size: Count = 32
+    batch_size: Count = 32
     optimizer: Literal["sgd", "adam"] = "adam"
     clip_norms: _Clips = (math.inf,)
-    evaluations: _Count = 10
-    seeds: _Count = 5
-    tuning_seeds: _Count = 1
+    evaluations: Count = 10
+    seeds: Count = 5
+    tuning_seeds: Count = 1
     target: float | None = None
-    deadline: _Finite = 600
+    deadline: Finite = 600
     dtype: Literal["float32", "float64"] = "float32"
 
     @property
@@ -206,7 +195,7 @@ def task_class(spec: str) -> type[Task]:
 
 def suite_names() -> list[str]:
     """The built-in suites."""
-    return sorted(p.name.removesuffix(".toml") for p in _folder().iterdir() if p.name.endswith(".toml"))
+    return names_in(SUITES)
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
@@ -215,28 +204,15 @@ def load_suite(name_or_path: str | Path) -> Suite:
     >>> load_suite("smoke").name
     'smoke'
     """
-    given = str(name_or_path)
-    path = Path(given)
-    if path.suffix == ".toml" or path.parent != Path():
-        if not path.is_file():
-            raise BadInput(f"there is no suite file {given!r}; built-in suites: {', '.join(suite_names())}")
-        try:
-            text, name = path.read_text(encoding="utf-8-sig"), path.stem
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"the suite file {given!r} can't be read as UTF-8 text: {error}") from None
-    elif given in suite_names():
-        text, name = (_folder() / f"{given}.toml").read_text(encoding="utf-8"), given
-    else:
-        raise BadInput(f"no suite is called {given!r}; {nearest(given, suite_names())}; or give a .toml file's path")
-    return parse_suite(text, name, origin=given)
+    if str(name_or_path) in names_in(COST_SUITES):
+        raise BadInput(f"{name_or_path} is a cost suite: `throughtime cost {name_or_path}` measures it")
+    text, name = find(name_or_path, SUITES, kind="suite")
+    return parse_suite(text, name, origin=str(name_or_path))
 
 
 def parse_suite(text: str, name: str, *, origin: str) -> Suite:
     """A suite from TOML; `origin` is what messages call it."""
-    try:
-        written = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{origin} is not valid TOML: {error}") from None
+    written = parse(text, origin=origin)
     defaults = {key: value for key, value in written.items() if key in Experiment.model_fields}
     rest = {key: value for key, value in written.items() if key not in defaults}
     listed = rest.pop("experiments", [{}])
@@ -251,40 +227,18 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
         try:
             experiments.append(Experiment.model_validate({**defaults, **one}))
         except ValidationError as error:
-            raise BadInput(_explain(error, f"{origin}, experiment {number}" if len(listed) > 1 else origin)) from None
+            raise BadInput(
+                explain(error, f"{origin}, experiment {number}" if len(listed) > 1 else origin, _FIELDS)
+            ) from None
     try:
         suite = Suite.model_validate({"name": name, "title": name, **rest, "experiments": experiments})
     except ValidationError as error:
-        raise BadInput(_explain(error, origin)) from None
+        raise BadInput(explain(error, origin, _FIELDS)) from None
     _check_names(suite)
     return suite
 
 
 _FIELDS = list(Experiment.model_fields)
-
-
-def _folder() -> Any:
-    return resources.files("throughtime.runners") / "suites"
-
-
-def _explain(error: ValidationError, origin: str) -> str:
-    """Pydantic's findings, a line each: the field, what is wrong, what was given."""
-    lines = []
-    for detail in error.errors():
-        field = ".".join(str(part) for part in detail["loc"]) or "the suite"
-        if detail["type"] == "extra_forbidden":
-            lines.append(f"{origin} has an unknown field {field!r}; {nearest(field, _FIELDS)}")
-        elif detail["type"] == "missing":
-            lines.append(f"{origin} lacks the field {field!r}")
-        elif detail["type"] == "tuple_type":
-            lines.append(f'{origin}: {field}: must be a list, such as ["{detail["input"]}"]; got {detail["input"]!r}')
-        elif detail["type"] == "too_short":
-            if not detail["input"]:
-                lines.append(f"{origin}: {field}: must list at least one; got {detail['input']!r}")
-        else:
-            message = detail["msg"].removeprefix("Value error, ")
-            lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {detail['input']!r}")
-    return "\n".join(lines)
 
 
 def _check_names(suite: Suite) -> None:

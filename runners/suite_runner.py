@@ -74,7 +74,7 @@ class SuiteRunner:
         self, suite: Suite | str | Path, out: str | Path | None, *, device: str, only: Mapping[str, str]
     ) -> None:
         self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
-        self.device = _check_device(device)
+        self.device = check_device(device)
         self.store = Store(default_directory(self.suite) if out is None else out)
         self.groups = self.suite.groups()
         self.selected = _select(self.groups, only)
@@ -259,7 +259,8 @@ class SuiteRunner:
         return TaskFacts(fingerprint=mark, metric=kind.metric, references=references, horizon=made.horizon)
 
 
-def _check_device(device: str) -> str:
+def check_device(device: str) -> str:
+    """The device; `BadInput` if there is none of that name here."""
     if device not in ("cpu", "cuda"):
         raise BadInput(f"device must be cpu or cuda, got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():

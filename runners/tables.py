@@ -1,12 +1,12 @@
 """Tables for reading, for computing and for a paper, from a results directory's summary."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from .directory import write_text
 from .statistics import Interval
 from .suite import Choice
 from .summary import COSTS, Row, Summary, TaskTable, summarise
@@ -95,7 +95,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "cosine": "" if cosine is None else f"{cosine:.3f}",
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
-        "memory": "" if memory is None else _bytes(memory),
+        "memory": "" if memory is None else bytes_in_words(memory),
         "tuned": _choice(row.choice),
         "runs": _runs(row),
     }
@@ -122,7 +122,8 @@ def _choice(choice: Choice | None) -> str:
     return f"lr {choice.learning_rate:g}" + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
 
 
-def _bytes(size: float) -> str:
+def bytes_in_words(size: float) -> str:
+    """Three digits and the unit."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
@@ -246,10 +247,7 @@ def write_tables(directory: str | Path) -> list[Path]:
     summary = summarise(directory)
     paths = []
     for name, write in FILES.items():
-        path = Path(directory) / name
-        temporary = path.with_name(f".{name}.{os.getpid()}")
-        temporary.write_text(write(summary), encoding="utf-8")
-        paths.append(temporary.replace(path))
+        paths.append(write_text(Path(directory) / name, write(summary)))
     return paths
 
 

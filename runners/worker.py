@@ -70,7 +70,7 @@ def execute_all(
     jobs = list(jobs)
     if not jobs:
         return
-    with _pool(min(workers, len(jobs))) as pool:
+    with worker_pool(min(workers, len(jobs))) as pool:
         pending = {}
         for job in jobs:
             pending[pool.schedule(_execute, args=(job, str(notes)), timeout=job.deadline)] = job
@@ -84,7 +84,8 @@ def execute_all(
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[pebble.ProcessPool]:
+def worker_pool(workers: int) -> Iterator[pebble.ProcessPool]:
+    """Processes with one torch thread each, in which what a run needs is imported; they end with this block."""
     pool = pebble.ProcessPool(
         max_workers=workers, context=multiprocessing.get_context("spawn"), initializer=_start_worker
     )
@@ -127,8 +128,6 @@ def _check_code(job: Job) -> None:
 
 def _execute(job: Job, notes: str) -> dict[str, Any]:
     """In the worker: one run, to the content of its record."""
-    import torch
-
     from throughtime.networks import Unavailable
 
     from .train import Outcome, Point, Trainer
@@ -151,12 +150,18 @@ def _execute(job: Job, notes: str) -> dict[str, Any]:
         ended |= {"status": outcome.status, "reason": outcome.reason}
     except Unavailable as error:
         ended |= {"status": "skipped", "reason": str(error)}
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        ended |= {"status": "out-of-memory", "reason": _one_line(error)}
     except (Exception, SystemExit) as error:
-        status = "out-of-memory" if "can't allocate memory" in str(error) else "error"
-        ended |= {"status": status, "reason": _one_line(error), "traceback": traceback.format_exc()}
+        ended |= failure(error)
     return {**ended, **_measured(outcome)}
+
+
+def failure(error: BaseException) -> dict[str, str]:
+    """The status, the reason and, of what was not to be expected, the traceback."""
+    import torch
+
+    out = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    ended = {"status": "out-of-memory" if out else "error", "reason": one_line(error)}
+    return ended if out else {**ended, "traceback": traceback.format_exc()}
 
 
 def _measured(outcome: Any) -> dict[str, Any]:
@@ -178,13 +183,14 @@ def _record(job: Job, future: Any, progress: Progress | None) -> Record:
     except CancelledError:
         raise
     except pebble.ProcessExpired as error:
-        reason = f"the worker process {_death(error.exitcode)}{seen}"
+        reason = f"the worker process {death(error.exitcode)}{seen}"
         return Record.model_validate({**started, "status": "error", "reason": reason})
     except Exception as error:  # the result could not be sent back
-        return Record.model_validate({**started, "status": "error", "reason": _one_line(error)})
+        return Record.model_validate({**started, "status": "error", "reason": one_line(error)})
 
 
-def _death(exitcode: int | None) -> str:
+def death(exitcode: int | None) -> str:
+    """Say how a process ended that did not return."""
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = " (often the system's answer to memory running out)" if name == "SIGKILL" else ""
@@ -199,6 +205,7 @@ def _read(notes: Path, job: Job) -> Progress | None:
         return None
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Its type and the beginning of its message."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

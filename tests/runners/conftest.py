@@ -34,7 +34,8 @@ def command() -> list[str]:
 
 def environment(*, broken: bool = False) -> dict[str, str]:
     """Copy this process's environment, with the broken algorithms and tasks on the path if they are wanted."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": str(BROKEN)} if broken else {})}
+    path = os.pathsep.join(filter(None, (str(BROKEN), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": path} if broken else {})}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,68 @@
+"""The table of ratios to other code: on a terminal, and as peers.md and peers.csv."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from ..directory import write_text
+from ..environment import machine
+from .peers import Row
+from .tables import draw, markdown_table
+
+HEADINGS = ["comparison", "at", "median [quartiles]", "limit", "verdict"]
+
+
+def words(row: Row) -> list[str]:
+    """A row's words under `HEADINGS`."""
+    spread, unit = row.measured, row.unit
+    quartiles = f" [{_number(spread.lower)}, {_number(spread.upper)}]" if spread.lower < spread.upper else ""
+    limit = "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g} {unit}"
+    verdict = f"missed: {row.reason}" if row.verdict == "missed" and row.reason else row.verdict
+    return [row.what, row.sizes, f"{_number(spread.median)} {unit}{quartiles}", limit, verdict]
+
+
+def _number(value: float) -> str:
+    """Three digits, or as many as tell it from 1."""
+    return f"{value:.3g}" if value == 1 or f"{value:.3g}" != "1" else f"{value:.8g}"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table as Markdown."""
+    body = markdown_table(HEADINGS, [words(row) for row in rows])
+    about = f"Measured on: {machine('cpu')}; one process, one thread, in turns; ratios are medians of paired ratios."
+    return "\n\n".join(["### Ratios to other code", about, body]) + "\n"
+
+
+def csv(rows: Sequence[Row]) -> str:
+    """The rows with unrounded numbers."""
+    lines = [
+        {
+            "what": row.what,
+            "sizes": row.sizes,
+            "median": row.measured.median,
+            "lower": row.measured.lower,
+            "upper": row.measured.upper,
+            "unit": row.unit,
+            "limit": row.limit,
+            "better": "higher" if row.at_least else "lower",
+            "verdict": row.verdict,
+            "reason": row.reason if row.verdict == "missed" else "",
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(lines).to_csv(index=False)
+
+
+def write_rows(rows: Sequence[Row], directory: Path) -> list[Path]:
+    """Write peers.md and peers.csv into the directory."""
+    return [write_text(directory / "peers.md", markdown(rows)), write_text(directory / "peers.csv", csv(rows))]
+
+
+def print_rows(rows: Sequence[Row], console: Console) -> None:
+    """Drawn on a terminal, as Markdown in a log."""
+    if console.is_terminal:
+        draw(console, "Ratios to other code", HEADINGS, [words(row) for row in rows])
+    else:
+        console.print(markdown(rows), soft_wrap=True, markup=False, highlight=False, emoji=False)

@@ -1,0 +1,140 @@
+"""One point of the grid: an algorithm on a network of one size and one batch, counted exactly and timed.
+
+The first passes are thrown away: they compile, allocate and fill caches. Every round is all updates of the batch,
+without an optimizer; the device is synchronised before each reading of the clock.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from ..experiment import Spec
+from ..measure import Clock, carry_bytes, count_updates
+from ..timing import Spread
+from ..workload import Prepared, Workload
+
+LEAST_ROUNDS = 3
+"""A median and quartiles need that many."""
+
+Axis = Literal["length", "hidden_size", "batch_size"]
+
+
+class Point(BaseModel):
+    """What is measured: the fields of a `Workload`, and how long.
+
+    Attributes:
+        rounds: passes over the batch that are timed, at most.
+        seconds: after which no further round begins, once there are `LEAST_ROUNDS`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    algorithm: Spec
+    cell: str
+    length: int
+    hidden_size: int
+    batch_size: int
+    input_size: int = 2
+    output_size: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    rounds: int = 20
+    seconds: float = 0.3
+
+    def key(self, fingerprint: str) -> str:
+        """The name of its record, from the point and a fingerprint of all else that its numbers depend on."""
+        text = json.dumps([self.model_dump(), fingerprint], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def workload(self) -> Workload:
+        """The piece of work."""
+        return Workload(**self.model_dump(exclude={"rounds", "seconds"}))
+
+    def __str__(self) -> str:
+        return f"{self.cell} · {self.algorithm} · T={self.length} n={self.hidden_size} B={self.batch_size}"
+
+
+class Cost(BaseModel):
+    """What a point costs. None: it did not get that far.
+
+    Attributes:
+        key: the record's name.
+        point: what was measured.
+        status: how it ended, and `reason` why, where it is not "done".
+        deadline: the seconds that it was given.
+        wall: seconds of one time step of the whole batch, updates included: median and quartiles over the rounds.
+        cpu: CPU seconds, likewise.
+        rounds: how many were timed.
+        peak_bytes: the most alive at once during the updates, beyond parameters and data (`Counts.peak_bytes`).
+        carry_bytes: what stays alive from one batch of a stream to the next.
+        flops: of all matrix products of the whole batch's updates.
+        ops: operators dispatched, likewise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    point: Point
+    status: Literal["done", "timeout", "out-of-memory", "error"]
+    reason: str = ""
+    traceback: str = ""
+    deadline: float
+    wall: Spread | None = None
+    cpu: Spread | None = None
+    rounds: int = 0
+    peak_bytes: int | None = None
+    carry_bytes: int | None = None
+    flops: int | None = None
+    ops: int | None = None
+
+    def finished(self, deadline: float) -> bool:
+        """Whether measuring it again would give the same: errors are tried again, a timeout if it now has longer."""
+        return self.status == "done" or (self.status == "timeout" and self.deadline >= deadline)
+
+
+def measure(point: Point) -> dict[str, Any]:
+    """The measured fields of the point's `Cost`."""
+    prepared = point.workload.prepare()
+    carried = carry_bytes(_last_carry(prepared))
+    counts = count_updates(prepared.algorithm, prepared.network, prepared.batch)
+    wall, cpu = _timed(prepared.run, prepared.batch.inputs.device, point.rounds, point.seconds)
+    return {
+        "wall": Spread.of(wall / point.length),
+        "cpu": Spread.of(cpu / point.length),
+        "rounds": len(wall),
+        "peak_bytes": counts.peak_bytes,
+        "carry_bytes": carried,
+        "flops": counts.flops,
+        "ops": counts.ops,
+    }
+
+
+def _last_carry(prepared: Prepared) -> Any:
+    carry = None
+    draws = torch.Generator().manual_seed(0)
+    for update in prepared.algorithm.updates(prepared.network, prepared.batch, generator=draws):
+        carry = update.carry
+    return carry
+
+
+def _timed(
+    work: Callable[[], object], device: torch.device, rounds: int, seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wall and CPU seconds of each round."""
+    wall: list[float] = []
+    cpu: list[float] = []
+    start = time.perf_counter()
+    while len(wall) < min(LEAST_ROUNDS, rounds) or (len(wall) < rounds and time.perf_counter() - start < seconds):
+        clock = Clock(device)
+        with clock.running():
+            work()
+        wall.append(clock.wall)
+        cpu.append(clock.cpu)
+    return np.array(wall), np.array(cpu)

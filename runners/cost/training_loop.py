@@ -1,0 +1,80 @@
+"""What the trainer adds to an algorithm's updates, found by running it beside the same loop with less in it."""
+
+from collections.abc import Callable
+
+import torch
+
+from throughtime.algorithms import make_algorithm
+from throughtime.tasks import make_task
+
+from ..experiment import RunConfig
+from ..measure import Clock
+from ..seeds import generator
+from ..train import Trainer, make_optimizer
+
+
+def run_config(algorithm: str, *, length: int, hidden_size: int, batch_size: int, steps: int) -> RunConfig:
+    """A run that learns nothing, so that every loop does the same work."""
+    return RunConfig.model_validate(
+        {
+            "task": f"two_lag(length={length})",
+            "cell": "rnn",
+            "hidden_size": hidden_size,
+            "algorithm": algorithm,
+            "optimizer": "adam",
+            "learning_rate": 1e-12,
+            "clip_norm": 1.0,
+            "batch_size": batch_size,
+            "budget": {"steps": steps},
+            "evaluations": 1,
+            "seed": 0,
+            "purpose": "tuning",
+        }
+    )
+
+
+def trained(config: RunConfig) -> tuple[float, int]:
+    """The trainer's own loop: the seconds that it counts as training, and its updates."""
+    outcome = Trainer(config).run()
+    return outcome.wall_seconds, outcome.updates
+
+
+def drained(config: RunConfig, *, optimizer: bool) -> float:
+    """The same updates of the same batches without the trainer: seconds.
+
+    Args:
+        config: the run.
+        optimizer: clip and step the optimizer after each update; if not, the updates alone.
+    """
+    task, algorithm, draws = make_task(config.task), make_algorithm(config.algorithm), generator(config.seed, "draws")
+    network = task.make_network(
+        config.cell,
+        hidden_size=config.hidden_size,
+        seed=config.seed,
+        dtype=getattr(torch, config.dtype),
+        device=config.device,
+    )
+    after = _clip_and_step(config, network) if optimizer else lambda: None
+    assert config.budget.steps
+    clock, steps = Clock(torch.device(config.device)), 0
+    for batch in task.batches(config.batch_size, generator=generator(config.seed, "data")):
+        placed = batch.to(device=torch.device(config.device), dtype=getattr(torch, config.dtype))
+        with clock.running():
+            for update in algorithm.updates(network, placed, generator=draws):
+                if update.weight:
+                    after()
+        steps += batch.length
+        if steps >= config.budget.steps:
+            break
+    return clock.wall
+
+
+def _clip_and_step(config: RunConfig, network: torch.nn.Module) -> Callable[[], None]:
+    parameters, optimizer = list(network.parameters()), make_optimizer(config, network)  # type: ignore[arg-type]
+
+    def after() -> None:
+        assert config.clip_norm is not None
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        optimizer.step()
+
+    return after
