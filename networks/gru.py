@@ -23,9 +23,8 @@ class GRU(Cell):
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """The new h from the old h and the gates' pre-activations."""
-        u = z[1].sigmoid()
-        candidate = (z[2] + z[0].sigmoid() * z[3]).tanh()
-        return ((1 - u) * candidate + u * state[0],)
+        candidate = torch.addcmul(z[2], z[0].sigmoid(), z[3]).tanh()
+        return (torch.lerp(candidate, state[0], z[1].sigmoid()),)
 
     def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
         """By hand."""
