@@ -125,18 +125,6 @@ class Cell(Recurrent):
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """φ: the new state from the old state, S tensors (B, n), and the pre-activations, G tensors (B, n)."""
 
-    @abstractmethod
-    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """A whole window by the fastest kernel there is, differentiable once.
-
-        Args:
-            inputs: (T, B, m).
-            state: the state before the window.
-
-        Returns:
-            The hidden states (T, B, n) and the state after the window.
-        """
-
     def initial_state(self, batch_size: int) -> State:
         """Zeros: S tensors (batch_size, n)."""
         return tuple(self.weight_hh_l0.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
