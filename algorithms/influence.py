@@ -91,12 +91,18 @@ class StructuredInfluence(Influence[Linearization]):
     def advance(self, state: State, local: Linearization) -> None:
         n, S = self.cell.hidden_size, self.cell.state_parts
         old, new = self.matrix, self._buffers[1 - self._now]
-        torch.bmm(local.transition, old[:, :n], out=new)
         seen = torch.cat([local.input, state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
-        for part in range(S):
-            target = new[:, part * n : (part + 1) * n]
-            for past in range(1, S):
-                target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
+        parts = new.split(n, dim=1)
+        if S == 1:
+            torch.bmm(local.transition, old, out=new)
+        else:
+            _, first, *rest = range(S)
+            for part, target in enumerate(parts):
+                torch.mul(local.by_state[part, first][:, :, None], old[:, first * n : (first + 1) * n], out=target)
+                for past in rest:
+                    target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
+            new.baddbmm_(local.transition, old[:, :n])
+        for part, target in enumerate(parts):
             self._add_immediate(target, seen, local.by_gate[part])
         if local.by_output is not None:
             columns = new[:, :, -self.outputs * (n + 1) :].unflatten(2, (self.outputs, n + 1))
@@ -145,6 +151,7 @@ def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice
     for gate, block in zip(rows, blocks, strict=True):
         if block is not None:
             of_block[block].append(gate[:, columns])
+    # A copy even of a single block: no two parameters may share their gradient's memory.
     return torch.cat([sum(gates[1:], gates[0]) for gates in of_block])
 
 

@@ -47,10 +47,10 @@ class RTRL(Algorithm):
             state, influence = network.initial_state(batch.size), make_influence(network, batch.size)
         else:
             state, influence = carry[0], carry[1].copy()
-        steps = StepGradients(network)
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
             stop, columns = min(start + every, batch.length), None
+            steps = StepGradients(network, targets=sum(batch.counts[start:stop]))
             for t in range(start, stop):
                 local = network.linearize(batch.inputs[t], state)
                 influence.advance(state, local)
