@@ -55,7 +55,10 @@ class TanhRecurrence(torch.autograd.Function):
         states = x.new_empty(len(x) + 1, *h0.shape)
         torch.addmm(b_ih + b_hh, x.flatten(0, 1), W.T, out=states[1:].flatten(0, 1))
         states[0] = h0
-        U_T, (h, *rows) = U.T.contiguous(), states.unbind()  # laid out once: the product of every step is a third faster
+        U_T, (h, *rows) = (
+            U.T.contiguous(),
+            states.unbind(),
+        )  # laid out once: the product of every step is a third faster
         for z in rows:
             h = z.addmm_(h, U_T).tanh_()
         ctx.save_for_backward(x, W, U, states)
