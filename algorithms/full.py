@@ -32,5 +32,6 @@ class Full(Algorithm):
             yield no_update(network, detach(state))
             return
         loss = batch.mean_loss(outputs)
+        del outputs  # what the walk back needs of them its graph has
         backward(network, loss)
         yield Update(loss.detach(), 1.0, detach(state))

@@ -9,6 +9,7 @@ its columns' immediate term is ∂s_t/∂ŷ_{t-1} · (h_{t-1}, 1). A network wit
 """
 
 from abc import ABC, abstractmethod
+from itertools import groupby
 from typing import Generic, TypeVar
 
 import torch
@@ -31,12 +32,16 @@ class Influence(ABC, Generic[Local]):
         """From M_{t-1} to M_t, by the state before the step and the network's linearization at it."""
 
     @abstractmethod
-    def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
-        """∂L/∂h_t · ∂h_t/∂θ, summed over the batch, by the parameters' names in the network.
+    def gradient(self, by_hidden: Tensor) -> Tensor:
+        """∂L/∂h_t · ∂h_t/∂θ, summed over the batch: (P,), in the order of the matrix's columns.
 
         Args:
             by_hidden: ∂L/∂h_t, (B, n).
         """
+
+    @abstractmethod
+    def by_name(self, columns: Tensor) -> dict[str, Tensor]:
+        """The columns (P,) of a gradient as the parameters that they belong to, by name, each in its shape."""
 
 
 def make_influence(network: Network, batch_size: int) -> Influence:  # type: ignore[type-arg]
@@ -59,6 +64,10 @@ class StructuredInfluence(Influence[Linearization]):
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
         self.widths = [m * (i is not None) + n * (h is not None) + 1 for i, h in gates]
+        # Neighbouring gates that see the same features are one view of the matrix.
+        self.groups = [
+            (*sees, len(list(same))) for sees, same in groupby((i is not None, h is not None) for i, h in gates)
+        ]
         self.outputs = 0
         if isinstance(network, ClosedLoop) and not network.symbolic:  # a symbol's choice has no derivative
             self.outputs = network.readout.out_features
@@ -73,7 +82,8 @@ class StructuredInfluence(Influence[Linearization]):
 
     def copy(self) -> "StructuredInfluence":
         other = StructuredInfluence.__new__(StructuredInfluence)
-        other.cell, other.widths, other.outputs, other._now = self.cell, self.widths, self.outputs, 0
+        other.cell, other.outputs, other._now = self.cell, self.outputs, 0
+        other.widths, other.groups = self.widths, self.groups
         other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
@@ -81,50 +91,68 @@ class StructuredInfluence(Influence[Linearization]):
     def advance(self, state: State, local: Linearization) -> None:
         n, S = self.cell.hidden_size, self.cell.state_parts
         old, new = self.matrix, self._buffers[1 - self._now]
-        torch.bmm(local.transition, old[:, :n], out=new)
-        for part in range(S):
-            target = new[:, part * n : (part + 1) * n]
-            for past in range(1, S):
-                target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
-            self._add_immediate(target, local.input, state[0], local.by_gate[part])
+        seen = torch.cat([local.input, state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
+        parts = new.split(n, dim=1)
+        if S == 1:
+            torch.bmm(local.transition, old, out=new)
+        else:
+            _, first, *rest = range(S)
+            for part, target in enumerate(parts):
+                torch.mul(local.by_state[part, first][:, :, None], old[:, first * n : (first + 1) * n], out=target)
+                for past in rest:
+                    target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
+            new.baddbmm_(local.transition, old[:, :n])
+        for part, target in enumerate(parts):
+            self._add_immediate(target, seen, local.by_gate[part])
         if local.by_output is not None:
-            seen = torch.cat([state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
             columns = new[:, :, -self.outputs * (n + 1) :].unflatten(2, (self.outputs, n + 1))
-            columns.addcmul_(local.by_output[:, :, :, None], seen[:, None, None, :])
+            columns.addcmul_(local.by_output[:, :, :, None], seen[:, None, None, -1 - n :])
         self._now = 1 - self._now
 
-    def _add_immediate(self, target: Tensor, input: Tensor, hidden: Tensor, by_gate: Tensor) -> None:
-        """target[b, i, (g, i, k)] += φ_z[g, b, i] · feature[b, k]: the diagonal i = i of each gate's columns."""
-        n = self.cell.hidden_size
-        one = input.new_ones(len(input), 1)
-        gates = zip(self.cell.input_blocks, self.cell.hidden_blocks, strict=True)
-        sizes = [n * width for width in self.widths]
-        columns = target[:, :, : sum(sizes)].split(sizes, dim=2)
-        for block, width, slope, (i, h) in zip(columns, self.widths, by_gate, gates, strict=True):
-            seen = torch.cat([input] * (i is not None) + [hidden] * (h is not None) + [one], dim=1)
-            diagonal = block.unflatten(2, (n, width)).diagonal(dim1=1, dim2=2)  # (B, width, n)
-            diagonal.addcmul_(seen[:, :, None], slope[:, None, :])
+    def _add_immediate(self, target: Tensor, seen: Tensor, by_gate: Tensor) -> None:
+        """target[b, i, (g, i, k)] += φ_z[g, b, i] · seen[b, k]: the diagonal i = i of each gate's columns."""
+        n, m = self.cell.hidden_size, self.cell.input_size
+        gate, column = 0, 0
+        for sees_input, sees_hidden, gates in self.groups:
+            features = seen if sees_hidden else torch.cat([seen[:, :m], seen[:, -1:]], dim=1)
+            features = features if sees_input else features[:, m:]
+            width = features.shape[1]
+            block = target[:, :, column : column + gates * n * width].unflatten(2, (gates, n, width))
+            diagonal = block.diagonal(dim1=1, dim2=3)  # (B, gates, width, n)
+            slopes = by_gate[gate : gate + gates].transpose(0, 1)
+            diagonal.addcmul_(features[:, None, :, None], slopes[:, :, None, :])
+            gate, column = gate + gates, column + gates * n * width
 
     @torch.no_grad()
-    def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
-        n, m = self.cell.hidden_size, self.cell.input_size
-        flat = torch.bmm(by_hidden[:, None], self.matrix[:, :n]).sum(dim=(0, 1))
-        total = {name: torch.zeros_like(parameter) for name, parameter in self.cell.named_parameters()}
-        start = 0
-        for width, i, h in zip(self.widths, self.cell.input_blocks, self.cell.hidden_blocks, strict=True):
-            rows = flat[start : start + n * width].unflatten(0, (n, width))
-            start += n * width
-            if i is not None:
-                total["weight_ih_l0"][i * n : (i + 1) * n] += rows[:, :m]
-                total["bias_ih_l0"][i * n : (i + 1) * n] += rows[:, -1]
-            if h is not None:
-                total["weight_hh_l0"][h * n : (h + 1) * n] += rows[:, -1 - n : -1]
-                total["bias_hh_l0"][h * n : (h + 1) * n] += rows[:, -1]
-        gradient = {f"cell.{name}": value for name, value in total.items()}
+    def gradient(self, by_hidden: Tensor) -> Tensor:
+        return torch.bmm(by_hidden[:, None], self.matrix[:, : self.cell.hidden_size]).sum(dim=(0, 1))
+
+    @torch.no_grad()
+    def by_name(self, columns: Tensor) -> dict[str, Tensor]:
+        n, m, cell = self.cell.hidden_size, self.cell.input_size, self.cell
+        *gates, readout = columns.split([*(n * width for width in self.widths), self.outputs * (n + 1)])
+        rows = [gate.view(n, width) for gate, width in zip(gates, self.widths, strict=True)]
+        gradient = {
+            "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),
+            "cell.weight_hh_l0": _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1)),
+            "cell.bias_ih_l0": _by_block(rows, cell.input_blocks, -1),
+            "cell.bias_hh_l0": _by_block(rows, cell.hidden_blocks, -1),
+        }
         if self.outputs:
-            rows = flat[start:].unflatten(0, (self.outputs, n + 1))
-            gradient |= {"readout.weight": rows[:, :n], "readout.bias": rows[:, n]}
+            readout = readout.view(self.outputs, n + 1)
+            gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
         return gradient
+
+
+def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:
+    """Some columns of each gate's rows (n, width), added up for each of a weight's blocks."""
+    number = 1 + max(block for block in blocks if block is not None)
+    of_block: list[list[Tensor]] = [[] for _ in range(number)]
+    for gate, block in zip(rows, blocks, strict=True):
+        if block is not None:
+            of_block[block].append(gate[:, columns])
+    # A copy even of a single block: no two parameters may share their gradient's memory.
+    return torch.cat([sum(gates[1:], gates[0]) for gates in of_block])
 
 
 class DenseInfluence(Influence[DenseLinearization]):
@@ -147,7 +175,9 @@ class DenseInfluence(Influence[DenseLinearization]):
         self.matrix = torch.baddbmm(immediate, local.by_state, self.matrix)
 
     @torch.no_grad()
-    def gradient(self, by_hidden: Tensor) -> dict[str, Tensor]:
-        flat = torch.bmm(by_hidden[:, None], self.matrix[:, : by_hidden.shape[1]]).sum(dim=(0, 1))
-        pieces = flat.split([shape.numel() for shape in self.shapes.values()])
+    def gradient(self, by_hidden: Tensor) -> Tensor:
+        return torch.bmm(by_hidden[:, None], self.matrix[:, : by_hidden.shape[1]]).sum(dim=(0, 1))
+
+    def by_name(self, columns: Tensor) -> dict[str, Tensor]:
+        pieces = columns.split([shape.numel() for shape in self.shapes.values()])
         return {name: piece.view(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}

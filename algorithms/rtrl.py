@@ -47,15 +47,18 @@ class RTRL(Algorithm):
             state, influence = network.initial_state(batch.size), make_influence(network, batch.size)
         else:
             state, influence = carry[0], carry[1].copy()
-        steps = StepGradients(network)
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
-            stop = min(start + every, batch.length)
+            stop, columns = min(start + every, batch.length), None
+            steps = StepGradients(network, targets=sum(batch.counts[start:stop]))
             for t in range(start, stop):
                 local = network.linearize(batch.inputs[t], state)
                 influence.advance(state, local)
                 state = local.state
                 if batch.counts[t]:
                     by_hidden = steps.add_readout(batch, t, state[0])
-                    steps.add(influence.gradient(by_hidden))
+                    gradient = influence.gradient(by_hidden)
+                    columns = gradient if columns is None else columns + gradient
+            if columns is not None:
+                steps.add(influence.by_name(columns))
             yield steps.update(batch, start, stop, carry=(state, influence))

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 State = tuple[Tensor, ...]
 """The S parts of a recurrent state, each (B, n); part 0 is the hidden state, which the readout sees."""
@@ -125,26 +126,14 @@ class Cell(Recurrent):
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """φ: the new state from the old state, S tensors (B, n), and the pre-activations, G tensors (B, n)."""
 
-    @abstractmethod
-    def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """A whole window by the fastest kernel there is, differentiable once.
-
-        Args:
-            inputs: (T, B, m).
-            state: the state before the window.
-
-        Returns:
-            The hidden states (T, B, n) and the state after the window.
-        """
-
     def initial_state(self, batch_size: int) -> State:
         """Zeros: S tensors (batch_size, n)."""
         return tuple(self.weight_hh_l0.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
 
     def preactivations(self, input: Tensor, hidden: Tensor) -> list[Tensor]:
         """z: for each of the G gates W_g x + U_g h + b_g, (B, n), from the input (B, m) and the hidden state (B, n)."""
-        from_input = (input @ self.weight_ih_l0.T + self.bias_ih_l0).split(self.hidden_size, dim=1)
-        from_hidden = (hidden @ self.weight_hh_l0.T + self.bias_hh_l0).split(self.hidden_size, dim=1)
+        from_input = linear(input, self.weight_ih_l0, self.bias_ih_l0).split(self.hidden_size, dim=1)
+        from_hidden = linear(hidden, self.weight_hh_l0, self.bias_hh_l0).split(self.hidden_size, dim=1)
         gates = []
         for i, h in zip(self.input_blocks, self.hidden_blocks, strict=True):
             terms = [from_input[i]] if i is not None else []
@@ -179,9 +168,12 @@ class Cell(Recurrent):
     def linearize(self, input: Tensor, state: State) -> Linearization:
         """One step and its structured local Jacobians: input (B, m), state S tensors (B, n); nothing keeps a graph."""
         new_state, by_state, by_gate = self.derivatives(state, self.preactivations(input, state[0]))
-        blocks = self.weight_hh_l0.unflatten(0, (-1, self.hidden_size))
-        transition = torch.diag_embed(by_state[:, 0])
+        blocks = self.weight_hh_l0.split(self.hidden_size)
+        n, S = self.hidden_size, self.state_parts
+        transition = input.new_zeros(len(input), S, n, n)
+        by_part = by_gate.transpose(0, 2)  # (B, G, S, n)
         for gate, block in enumerate(self.hidden_blocks):
             if block is not None:
-                transition.addcmul_(by_gate[:, gate, :, :, None], blocks[block])
-        return Linearization(input, new_state, by_state, by_gate, transition.transpose(0, 1).flatten(1, 2))
+                transition.addcmul_(by_part[:, gate, :, :, None], blocks[block])
+        transition.diagonal(dim1=2, dim2=3).add_(by_state[:, 0].transpose(0, 1))
+        return Linearization(input, new_state, by_state, by_gate, transition.flatten(1, 2))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .base import Cell, State
-from .kernels import fused
+from .kernels import GRURecurrence, fused
 
 
 class GRU(Cell):
@@ -23,9 +23,8 @@ class GRU(Cell):
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """The new h from the old h and the gates' pre-activations."""
-        u = z[1].sigmoid()
-        candidate = (z[2] + z[0].sigmoid() * z[3]).tanh()
-        return ((1 - u) * candidate + u * state[0],)
+        candidate = torch.addcmul(z[2], z[0].sigmoid(), z[3]).tanh()
+        return (torch.lerp(candidate, state[0], z[1].sigmoid()),)
 
     def derivatives(self, state: State, z: Sequence[Tensor]) -> tuple[State, Tensor, Tensor]:
         """By hand."""
@@ -36,7 +35,10 @@ class GRU(Cell):
         return ((1 - u) * candidate + u * state[0],), u[None, None], by_gate[None]
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """By torch's fused kernel."""
+        """By `kernels.GRURecurrence`; on a GPU by cuDNN."""
         weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
-        hidden, h = fused(torch.gru, inputs, state[0][None], weights)
-        return hidden, (h[0],)
+        if inputs.is_cuda:
+            hidden, h = fused(torch.gru, inputs, state[0][None], weights)
+            return hidden, (h[0],)
+        hidden = GRURecurrence.apply(inputs, state[0], *weights)  # type: ignore[no-untyped-call]
+        return hidden, (hidden[-1],)

@@ -1,7 +1,8 @@
-"""Recurrences over a whole window: torch's fused layers, and one with a hand-written backward pass.
+"""Recurrences over a whole window: torch's fused layers, and two with a hand-written backward pass.
 
-Autograd over a step loop records several nodes a step and adds up dW in T small products. Here only the states are
-stored, a step of the backward pass is one product, and each weight's gradient is one product over the window.
+Autograd over a step loop records several nodes a step and adds up dW in T small products. Here only what the walk back
+needs is stored, a step of it is one product, and each weight's gradient is one product over the window. On a GPU a
+step's launches would cost more than its work: there the fused layers are cuDNN's.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+AT_ONCE = 16
+"""Time steps whose slopes are worked out at once: enough to be fast, few for memory."""
 
 
 def fused(
@@ -40,40 +44,108 @@ def fused(
 
 
 class TanhRecurrence(torch.autograd.Function):
-    """h_t = tanh(W x_t + U h_{t-1} + b) for t = 1..T.
+    """h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh) for t = 1..T.
 
-    Inputs: x (T, B, m), h_0 (B, n), W (n, m), U (n, n), b (n). Output: h (T, B, n). Differentiable once.
+    Inputs: x (T, B, m), h_0 (B, n), W (n, m), U (n, n), b_ih and b_hh (n). Output: h (T, B, n). Differentiable once.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
-        """Store the states and nothing else."""
-        states: Tensor = torch.addmm(b, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
-        U_T, h = U.T, h0
-        for z in states.unbind():
+    def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+        """Store the states h_0 … h_T and nothing else."""
+        states = x.new_empty(len(x) + 1, *h0.shape)
+        torch.addmm(b_ih + b_hh, x.flatten(0, 1), W.T, out=states[1:].flatten(0, 1))
+        states[0] = h0
+        U_T, (h, *rows) = (
+            U.T.contiguous(),
+            states.unbind(),
+        )  # laid out once: the product of every step is a third faster
+        for z in rows:
             h = z.addmm_(h, U_T).tanh_()
-        ctx.save_for_backward(x, h0, W, U, states)
-        return states
+        ctx.save_for_backward(x, W, U, states)
+        return states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """δ_t = (1 − h_t²) ∘ (∂L/∂h_t + Uᵀ δ_{t+1}), then one product over the window for each weight."""
-        x, h0, W, U, states = ctx.saved_tensors
-        needs_x, needs_h0, needs_W, needs_U, needs_b = ctx.needs_input_grad
-        slope = torch.addcmul(torch.ones((), dtype=states.dtype, device=states.device), states, states, value=-1)
-        delta = torch.empty_like(states)
-        total = grad[-1]
-        for t in range(len(states) - 1, -1, -1):
-            torch.mul(total, slope[t], out=delta[t])
-            if t:
-                total = torch.addmm(grad[t - 1], delta[t], U)
+        x, W, U, states = ctx.saved_tensors
+        hidden = states[1:]
+        delta = torch.addcmul(grad.new_ones(()), hidden, hidden, value=-1)  # 1 − h², times the rest step by step
+        deltas, grads = delta.unbind(), grad.unbind()
+        through, total = torch.empty_like(states[0]), grads[-1]
+        for t in range(len(deltas) - 1, 0, -1):
+            total = torch.addmm(grads[t - 1], deltas[t].mul_(total), U, out=through)
+        deltas[0].mul_(total)
         flat = delta.flatten(0, 1)
-        previous = torch.cat([h0[None], states[:-1]]).flatten(0, 1) if needs_U else None
+        by_bias = flat.sum(0)
         return (
-            (flat @ W).unflatten(0, x.shape[:2]) if needs_x else None,
-            delta[0] @ U if needs_h0 else None,
-            flat.T @ x.flatten(0, 1) if needs_W else None,
-            flat.T @ previous if previous is not None else None,
-            flat.sum(0) if needs_b else None,
+            (flat @ W).unflatten(0, x.shape[:2]) if ctx.needs_input_grad[0] else None,
+            deltas[0] @ U if ctx.needs_input_grad[1] else None,
+            flat.T @ x.flatten(0, 1),
+            flat.T @ states[:-1].flatten(0, 1),
+            by_bias,
+            by_bias.clone(),  # not one tensor for two parameters: clipping in place would scale it twice
         )
+
+
+class GRURecurrence(torch.autograd.Function):
+    """r, u = σ(W_ru x_t + U_ru h_{t-1} + b),  p = U_n h_{t-1} + b_hn,  c = tanh(W_n x_t + b_in + r ∘ p),
+    h_t = c + u ∘ (h_{t-1} − c), for t = 1..T.
+
+    Inputs: x (T, B, m), h_0 (B, n), W (3n, m), U (3n, n), b_ih and b_hh (3n), blocks r, u, n as in torch.nn.GRU.
+    Output: h (T, B, n). Differentiable once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+        """Store the states, the gates r, u, c, and the candidate's hidden half p."""
+        T, n = len(x), h0.shape[1]
+        states, p = x.new_empty(T + 1, *h0.shape), x.new_empty(T, *h0.shape)
+        states[0] = h0
+        bias = torch.cat([b_ih[: 2 * n] + b_hh[: 2 * n], b_ih[2 * n :]])
+        z = torch.addmm(bias, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
+        U_ru, U_n, b_hn = U[: 2 * n].T.contiguous(), U[2 * n :].T.contiguous(), b_hh[2 * n :]
+        h, *rows = states.unbind()
+        steps = zip(*(part.unbind() for part in (z[..., : 2 * n], *z.split(n, dim=2), p)), rows, strict=True)
+        for ru, r, u, c, p_t, new in steps:
+            ru.addmm_(h, U_ru).sigmoid_()
+            c.addcmul_(r, torch.addmm(b_hn, h, U_n, out=p_t)).tanh_()
+            h = torch.lerp(c, h, u, out=new)
+        ctx.save_for_backward(x, W, U, z, p, states)
+        return states[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """δ_t of every gate is the same ∂L/∂h_t times a slope that the stored gates give: one product a step."""
+        x, W, U, z, p, states = ctx.saved_tensors
+        n = states.shape[2]
+        delta = x.new_empty(*grad.shape[:2], 4, n)  # of c, r, u and p: what x feeds comes first, what h feeds last
+        for chunk in zip(*(part.split(AT_ONCE) for part in (states[:-1], z, p, delta)), strict=True):
+            _gru_slopes(*chunk)
+        by_input, by_hidden = delta.flatten(2)[..., : 3 * n], delta.flatten(2)[..., n:]
+        deltas, products, updates, grads = (part.unbind() for part in (delta, by_hidden, z[..., n : 2 * n], grad))
+        total = grads[-1]
+        for t in range(len(grads) - 1, 0, -1):
+            deltas[t].mul_(total[:, None])
+            total = torch.addcmul(grads[t - 1], total, updates[t]).addmm_(products[t], U)
+        deltas[0].mul_(total[:, None])
+        by_input, by_hidden = by_input.flatten(0, 1), by_hidden.flatten(0, 1)
+        return (
+            (by_input @ W.roll(n, 0)).unflatten(0, x.shape[:2]) if ctx.needs_input_grad[0] else None,
+            (total * updates[0]).addmm_(products[0], U) if ctx.needs_input_grad[1] else None,
+            (by_input.T @ x.flatten(0, 1)).roll(-n, 0),
+            by_hidden.T @ states[:-1].flatten(0, 1),
+            by_input.sum(0).roll(-n, 0),
+            by_hidden.sum(0),
+        )
+
+
+def _gru_slopes(before: Tensor, z: Tensor, p: Tensor, out: Tensor) -> None:
+    """∂h_t/∂ of the pre-activations of c, r, u and of p, into (T, B, 4, n); from h_{t-1} and the gates."""
+    r, u, c = z.chunk(3, dim=2)
+    by_c, by_r, by_u, by_p = out.unbind(2)
+    torch.mul(1 - u, 1 - c * c, out=by_c)
+    torch.mul(by_c, r, out=by_p)
+    torch.mul(by_p, p * (1 - r), out=by_r)
+    torch.mul(before - c, u * (1 - u), out=by_u)

@@ -5,10 +5,11 @@ h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from .base import Cell, State
-from .kernels import TanhRecurrence
+from .kernels import TanhRecurrence, fused
 
 
 class RNN(Cell):
@@ -28,7 +29,10 @@ class RNN(Cell):
         return (h,), h.new_zeros(1, 1, *h.shape), (1 - h * h)[None, None]
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """By `kernels.TanhRecurrence`."""
-        bias = self.bias_ih_l0 + self.bias_hh_l0
-        hidden: Tensor = TanhRecurrence.apply(inputs, state[0], self.weight_ih_l0, self.weight_hh_l0, bias)  # type: ignore[no-untyped-call]
+        """By `kernels.TanhRecurrence`; on a GPU by cuDNN."""
+        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        if inputs.is_cuda:
+            hidden, h = fused(torch.rnn_tanh, inputs, state[0][None], weights)
+            return hidden, (h[0],)
+        hidden = TanhRecurrence.apply(inputs, state[0], *weights)  # type: ignore[no-untyped-call]
         return hidden, (hidden[-1],)

@@ -95,7 +95,7 @@ def test_from_zero_influence_the_immediate_jacobian_is_the_structured_gradient(c
     structured.advance(state, network.linearize(x, state))
     dense.advance(state, linearize_densely(network, x, state))
     by_hidden = torch.randn(B, N, generator=generator(), dtype=torch.float64)
-    found, expected = dense.gradient(by_hidden), structured.gradient(by_hidden)
+    found, expected = (one.by_name(one.gradient(by_hidden)) for one in (dense, structured))
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-11, atol=1e-12)
 
