@@ -1,0 +1,114 @@
+"""The command, in this process: exit codes, words, and the report."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from throughtime.runners.cli import app
+from throughtime.runners.gate import accuracy, check, counters, noise
+from throughtime.runners.gate.judge import Session
+from throughtime.runners.gate.noise import Trial, summary
+from throughtime.runners.gate.verdict import Verdict
+
+
+@pytest.fixture
+def tiers(monkeypatch):
+    """Tiers that end as they are told."""
+    outcomes = {0: "pass", 2: "pass"}
+
+    def tier(number):
+        return lambda reference, update=False: Verdict(number, outcomes[number], f"found by {number}", ("a line",))
+
+    monkeypatch.setattr(counters, "check", tier(0))
+    monkeypatch.setattr(accuracy, "check", tier(2))
+    return outcomes
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["check", *words])
+
+
+def test_all_well_ends_with_0(tiers):
+    result = run()
+    assert result.exit_code == 0
+    assert "PASS, tier 0: found by 0" in result.output
+    assert "PASS, tier 2: found by 2" in result.output
+
+
+def test_nothing_to_compare_with_ends_with_0(tiers):
+    tiers.update({0: "not compared", 2: "not compared"})
+    assert run().exit_code == 0
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_a_tier_that_fails_ends_with_1_and_the_other_runs_too(tiers, failing):
+    tiers[failing] = "fail"
+    result = run()
+    assert result.exit_code == 1
+    assert f"FAIL, tier {failing}" in result.output
+    assert f"PASS, tier {2 - failing}" in result.output
+
+
+def test_one_tier_alone(tiers):
+    assert "tier 2" not in run("--tier", "0").output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tier", "5"], "there is no tier 5"),
+        (["--tier", "1"], "--against main"),
+        (["--against", "main", "--tier", "0"], "add --tier 1"),
+        (["--against", "main", "--update"], "without --against"),
+    ],
+)
+def test_options_that_contradict_each_other_end_with_2(tiers, words, message):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_report_has_all_that_was_found(tiers, tmp_path):
+    tiers[2] = "fail"
+    run("--json", str(tmp_path / "report.json"))
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert not report["passed"]
+    assert [tier["outcome"] for tier in report["tiers"]] == ["pass", "fail"]
+
+
+def test_report_that_cannot_be_written_is_said(tiers, tmp_path):
+    result = run("--json", str(tmp_path / "no" / "report.json"))
+    assert result.exit_code == 2
+    assert "No such file" in result.output
+
+
+def test_code_is_described():
+    assert check.describe()
+
+
+def trial(ratio, seconds=0.002):
+    one = Session(ratio, ratio - 0.01, ratio + 0.01, seconds)
+    return Trial(1.0, 20.0, 0.5, {"full on rnn": [one] * 3})
+
+
+def test_noise_counts_false_alarms():
+    alarm, *lines = summary([trial(1.0), trial(1.2), trial(1.01)])
+    assert alarm.startswith("1 false alarms in 3 trials")
+    assert "full on rnn" in alarm
+    assert any("0.990" in line or "1.000" in line for line in lines)
+
+
+def test_noise_tells_what_a_stored_baseline_would_have_done():
+    assert "wrong in 100 %" in summary([trial(1.0, 0.002), trial(1.0, 0.004)])[-1].replace("100%", "100 %")
+
+
+def test_trial_survives_a_file():
+    assert Trial.from_json(json.loads(json.dumps(trial(1.1).as_json()))) == trial(1.1)
+
+
+def test_doctor_measures_noise_when_it_is_asked(monkeypatch):
+    monkeypatch.setattr(noise, "run_trial", lambda: trial(1.0))
+    result = CliRunner().invoke(app, ["doctor", "--noise", "--trials", "2"])
+    assert result.exit_code == 0
+    assert "0 false alarms in 2 trials" in result.output
