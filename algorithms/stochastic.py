@@ -78,4 +78,4 @@ class Stochastic(Algorithm):
         if first == position:
             return state
         with torch.no_grad():
-            return network.unroll(batch.inputs[first:position], state)[1]
+            return detach(network.unroll(batch.inputs[first:position], state)[1])

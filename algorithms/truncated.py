@@ -78,7 +78,10 @@ class Truncated(Algorithm):
             states.append((before + stop, detach(state)))
             oldest = states[0][0]
             recent = tuple((position - oldest, state) for position, state in states)
-            yield update._replace(carry=Past(_span(past.inputs, batch.inputs, oldest, before + stop), recent))
+            inputs = _span(past.inputs, batch.inputs, oldest, before + stop)
+            if stop == batch.length:  # the carry that goes on must not keep the whole batch's inputs alive
+                inputs = inputs.clone()
+            yield update._replace(carry=Past(inputs, recent))
 
 
 def _span(past: Tensor, present: Tensor, start: int, stop: int) -> Tensor:

@@ -35,11 +35,7 @@ def kept(folder: Path) -> list[dict[str, Any]]:
     path = folder / "measured.jsonl"
     if not path.exists():
         return []
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    elsewhere = {line["machine"] for line in lines} - {machine("cpu")}
-    if elsewhere:
-        sys.exit(f"{path} was measured on {elsewhere.pop()}, this is {machine('cpu')}: remove it to measure anew")
-    return lines
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def keep(folder: Path, what: str, content: object) -> None:
@@ -62,6 +58,9 @@ def repeats(folder: Path) -> list[int]:
 
 def run(folder: Path) -> None:
     """What is missing, the two kinds of trial in turns."""
+    elsewhere = {line["machine"] for line in kept(folder)} - {machine("cpu")}
+    if elsewhere:
+        sys.exit(f"{folder} was measured on {elsewhere.pop()}, this is {machine('cpu')}: remove it to measure anew")
     for number in range(TRIALS):
         for factor in FACTORS:
             if sum(trial.factor == factor for trial in trials(folder)) <= number:
@@ -74,8 +73,9 @@ def run(folder: Path) -> None:
             keep(folder, "counts", sum(there[case][name] != here[case][name] for case in here for name in here[case]))
 
 
-def report(measured: list[Trial], counted: list[int]) -> str:
-    """The table, as Markdown."""
+def report(folder: Path) -> str:
+    """The table of what was measured so far, as Markdown."""
+    measured, counted = trials(folder), repeats(folder)
     same, more = ([trial for trial in measured if trial.factor == factor] for factor in FACTORS)
     stored_wrong = stored_baseline_alarms(combinations([trial.base_seconds for trial in same], 2))
     stored_found = stored_baseline_alarms(product([t.base_seconds for t in same], [t.head_seconds for t in more]))
@@ -92,12 +92,13 @@ def report(measured: list[Trial], counted: list[int]) -> str:
                 "found": f"{sum(name in trial.slower for trial in more)} of {len(more)}",
             }
         )
+    machines = ", ".join(dict.fromkeys(line["machine"] for line in kept(folder)))
     loads = [trial.load for trial in measured]
     seconds = [trial.seconds for trial in same]
     return f"""\
 # How often the gate is wrong
 
-Measured on: {machine("cpu")}; load average {min(loads):.1f} to {max(loads):.1f}. \
+Measured on: {machines}; load average {min(loads):.1f} to {max(loads):.1f}. \
 A trial of tier 1 took {np.median(seconds):.0f} s (median).
 
 - tier 0, {len(counted)} repeats in processes of their own: {sum(map(bool, counted))} false alarms.
@@ -114,9 +115,12 @@ large part of its time, 10 % more steps are less than 10 % more time.
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Measure what is missing, and write the table."""
-    run(folder)
-    (folder / "table.md").write_text(report(trials(folder), repeats(folder)), encoding="utf-8")
+    """Measure what is missing, and write the table; where it is interrupted, that of what there is."""
+    try:
+        run(folder)
+    finally:
+        if len(trials(folder)) >= len(FACTORS):
+            (folder / "table.md").write_text(report(folder), encoding="utf-8")
 
 
 if __name__ == "__main__":

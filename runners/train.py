@@ -192,9 +192,9 @@ class Trainer:
                 continue
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients)
-            if limit < math.inf:
-                torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             size, loss = float(norm), float(update.loss)
+            if size > limit:
+                torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             learned += update.weight
             for tally in (self.whole, self.recent):
                 tally.add(loss, update.weight, size, size > limit)

@@ -40,6 +40,12 @@ def test_what_the_readme_says_of_results_follows_from_the_references():
     assert update.updated(README) == README, "run: python results/update_readme.py"
 
 
+def test_table_of_false_alarms_follows_from_the_trials():
+    experiment = load(ROOT / "results" / "false_alarms.py", "false_alarms")
+    table = (experiment.FOLDER / "table.md").read_text(encoding="utf-8")
+    assert table == experiment.report(experiment.FOLDER)
+
+
 @pytest.mark.parametrize("command", re.findall(r"^throughtime (\w+)", README, flags=re.MULTILINE))
 def test_commands_of_the_readme_exist(command):
     assert command in get_command(app).commands
