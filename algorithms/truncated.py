@@ -68,8 +68,8 @@ class Truncated(Algorithm):
             window = batch.window(start, stop)
             if window.total:
                 inputs = _span(past.inputs, batch.inputs, first, before + stop)
-                hidden, state = network.hidden(inputs, walk(*states[0], first))
-                loss = window.mean_loss(network.readout(hidden[start - stop :]))
+                outputs, state = network.unroll(inputs, walk(*states[0], first))
+                loss = window.mean_loss(outputs[start - stop :])
                 backward(network, loss)
                 update = Update(loss.detach(), batch.share(start, stop), None)
             else:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Time steps whose slopes are worked out at once: enough to be fast, few for memory."""
 
 
