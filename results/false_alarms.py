@@ -39,6 +39,9 @@ def kept(folder: Path) -> list[dict[str, Any]]:
     elsewhere = {line["machine"] for line in lines} - {machine("cpu")}
     if elsewhere:
         sys.exit(f"{path} was measured on {elsewhere.pop()}, this is {machine('cpu')}: remove it to measure anew")
+    trials = [json.dumps(line) for line in lines if line["what"] == "trial"]
+    if doubled := len(trials) - len(set(trials)):  # no two measurements agree to the last digit
+        sys.exit(f"{path} holds {doubled} trials twice, so it was put together from copies: keep each line once")
     return lines
 
 
