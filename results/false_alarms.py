@@ -35,7 +35,11 @@ def kept(folder: Path) -> list[dict[str, Any]]:
     path = folder / "measured.jsonl"
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [line for line in lines if json.loads(line)["what"] == "trial"]
+    if doubled := len(found) - len(set(found)):  # no two measurements agree to the last digit
+        sys.exit(f"{path} holds {doubled} trials twice, so it was put together from copies: keep each line once")
+    return [json.loads(line) for line in lines]
 
 
 def keep(folder: Path, what: str, content: object) -> None:

@@ -20,7 +20,7 @@ from throughtime.runners import load_results, load_suite, run_suite
 from throughtime.runners.statistics import paired_difference
 from throughtime.runners.suite import Group, Suite, task_class
 
-from .baseline import Baseline, Made, read, write
+from .baseline import Baseline, Made, read, update_command, write
 from .verdict import Verdict, change, table
 
 FILE = "smoke.json"
@@ -113,7 +113,7 @@ def compare(before: Mapping[str, Scores], now: Mapping[str, Scores]) -> list[Row
 
 def check(reference: Path, *, update: bool = False, suite: Suite | None = None) -> Verdict:
     """Train, compare with the baseline in a directory, and say what that means; `update` makes it the baseline."""
-    path = reference / FILE
+    path, anew = reference / FILE, update_command(reference)
     baseline = read(Smoke, path)
     now, here = train(suite or smoke()), Made.here()
     known = baseline.rows if baseline else {}
@@ -131,28 +131,28 @@ def check(reference: Path, *, update: bool = False, suite: Suite | None = None) 
         write(Smoke(about=ABOUT, made=here, rows=now), path)
         return Verdict(2, "pass", f"{path} now has the scores of {runs}, {here}; commit it", tuple(lines), data)
     if baseline is None:
-        said = f"there is no baseline {path}; make one: throughtime check --update"
+        said = f"there is no baseline {path}; make one: {anew}"
         return Verdict(2, "not compared", said, tuple(lines), data)
     bad = [row.name for row in rows if row.finding in ("worse", "broken")]
-    if baseline.made.torch != here.torch:
+    if (baseline.made.torch, baseline.made.platform) != (here.torch, here.platform):
         said = (
-            f"the baseline was made with torch {baseline.made.torch}, this is {here.torch}: {len(bad)} rows differ for "
-            "the worse, which may be torch's doing; from code you trust: throughtime check --update"
+            f"the baseline was made with {baseline.made}, this is {here}: {len(bad)} rows differ for the worse, which "
+            f"may be torch's doing; compare there, or make a new one from code you trust: {anew}"
         )
         return Verdict(2, "not compared", said, tuple(lines), data)
     if bad or vanished:
         parts = [f"{len(bad)} of {len(rows)} rows are worse or broken"] if bad else []
         parts += [f"{len(vanished)} rows vanished"] if vanished else []
-        lines.append("mend it, or accept what is meant: throughtime check --update, and commit the difference")
+        lines.append(f"mend it, or accept what is meant: {anew}, and commit the difference")
         return Verdict(2, "fail", ", ".join(parts), tuple(lines), data)
     compared = [row for row in rows if row.finding != "not compared"]
     if not compared:
-        said = f"no row of {path} has this suite's settings; make it anew: throughtime check --update"
+        said = f"no row of {path} has this suite's settings; make it anew: {anew}"
         return Verdict(2, "not compared", said, tuple(lines), data)
     moved = [row for row in compared if row.finding]
     exact = "" if moved else ", to rounding" if all(_same(row) for row in compared) else ""
     said = f"{runs} train as well as those of {path}{exact}"
-    record = f"; to record: {len(moved) + len(new)}, throughtime check --update" if moved or new else ""
+    record = f"; to record: {len(moved) + len(new)}, {anew}" if moved or new else ""
     return Verdict(2, "pass", said + record, tuple(lines), data)
 
 

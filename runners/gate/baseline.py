@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,20 +17,25 @@ REFERENCE = Path("results") / "reference"
 
 
 class Made(BaseModel):
-    """With what a baseline was made."""
+    """With what a baseline was made: other versions dispatch other operators, and so does torch on another platform."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     torch: str
     python: str
+    platform: str
 
     @classmethod
     def here(cls) -> "Made":
         """With what one would be made now. Builds of torch for CPU and GPU count alike on a CPU."""
-        return cls(torch=torch.__version__.partition("+")[0], python=".".join(platform.python_version_tuple()[:2]))
+        return cls(
+            torch=torch.__version__.partition("+")[0],
+            python=".".join(platform.python_version_tuple()[:2]),
+            platform=f"{platform.system()} {platform.machine()}",
+        )
 
     def __str__(self) -> str:
-        return f"torch {self.torch}, Python {self.python}"
+        return f"torch {self.torch}, Python {self.python}, {self.platform}"
 
 
 class Baseline(BaseModel):
@@ -44,6 +50,12 @@ class Baseline(BaseModel):
 B = TypeVar("B", bound=Baseline)
 
 
+def update_command(reference: Path) -> str:
+    """What to type to make the baselines of a directory anew."""
+    elsewhere = [] if reference == REFERENCE else ["--reference", str(reference)]
+    return shlex.join(["throughtime", "check", "--update", *elsewhere])
+
+
 def read(kind: type[B], path: Path) -> B | None:
     """A baseline; None where there is no such file, `BadInput` where it can't be read."""
     try:
@@ -54,7 +66,7 @@ def read(kind: type[B], path: Path) -> B | None:
         reason = _first(error) if isinstance(error, ValidationError) else error.strerror
         raise BadInput(
             f"{str(path)!r} is no baseline that can be read ({reason}); restore it (git checkout -- {path}) "
-            "or make it anew: throughtime check --update"
+            f"or make it anew: remove it, then {update_command(path.parent)}"
         ) from None
 
 

@@ -13,7 +13,7 @@ from throughtime.runners.doctor import load
 
 from . import accuracy, counters, times
 from .baseline import Made
-from .checkout import describe
+from .checkout import describe, resolve
 from .paired import Effort
 from .verdict import Verdict
 
@@ -46,7 +46,7 @@ def run_check(
         say: is told of the progress and each verdict.
     """
     wanted = sorted(set(tiers)) or ([0, 1, 2] if against else [0, 2])
-    _fits(wanted, against, update)
+    _fits(wanted, against, update, sessions, report)
     torch.set_num_threads(1)
     busy = load()
     say(f"code: {describe()}; {Made.here()}, one thread")
@@ -73,8 +73,8 @@ def failed(verdicts: Sequence[Verdict]) -> bool:
     return any(verdict.outcome == "fail" for verdict in verdicts)
 
 
-def _fits(tiers: Sequence[int], against: str | None, update: bool) -> None:
-    """`BadInput` where the options contradict each other."""
+def _fits(tiers: Sequence[int], against: str | None, update: bool, sessions: int, report: Path | None) -> None:
+    """`BadInput` where the options contradict each other or name what is not there, before a minute is spent."""
     for tier in tiers:
         if tier not in TITLES:
             raise BadInput(f"there is no tier {tier}; there is: 0 (counts), 1 (time), 2 (accuracy)")
@@ -84,6 +84,14 @@ def _fits(tiers: Sequence[int], against: str | None, update: bool) -> None:
         raise BadInput("tier 1 compares with a commit: name it with --against, such as --against main")
     if against is not None and 1 not in tiers:
         raise BadInput(f"--against {against} is tier 1's, which --tier leaves out: add --tier 1, or leave it out")
+    if sessions < times.FEWEST_SESSIONS:
+        raise BadInput(
+            f"--sessions {sessions} is too few: one odd session would decide; give {times.FEWEST_SESSIONS} or more"
+        )
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise BadInput(f"--json writes a file, and {str(report)!r} can't be one: name a file in a folder that exists")
+    if against is not None:
+        resolve(against)
 
 
 def _write(path: Path, verdicts: Sequence[Verdict]) -> None:

@@ -40,12 +40,15 @@ def describe(root: Path = ROOT) -> str:
 @contextmanager
 def base_and_head(ref: str, root: Path = ROOT) -> Iterator[tuple[Code, Code]]:
     """The code of a commit and of the working tree; `BadInput` where there is no checkout or no such commit."""
-    commit = _resolve(ref, root)
+    commit = resolve(ref, root)
     with tempfile.TemporaryDirectory(prefix="throughtime-") as temporary:
         tree = Path(temporary) / "base"
         try:
             # A user's hooks have nothing to do here.
-            _git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(tree), commit)
+            try:
+                _git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(tree), commit)
+            except subprocess.CalledProcessError as error:
+                raise BadInput(f"git could not check {ref!r} out beside: {error.stderr.strip()}") from None
             if not (tree / "algorithms" / "__init__.py").is_file():
                 raise BadInput(f"{ref!r} has no folder algorithms, so nothing to compare with; give a later commit")
             yield (
@@ -76,7 +79,8 @@ def link(root: Path, folder: Path) -> Path:
     return folder
 
 
-def _resolve(ref: str, root: Path) -> str:
+def resolve(ref: str, root: Path = ROOT) -> str:
+    """The commit that a name means; `BadInput` where there is no checkout or no such commit."""
     if git_state(root / "runners") is None:
         raise BadInput(
             f"--against compares with a commit of the checkout that throughtime runs from, and {root} is none: "

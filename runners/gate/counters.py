@@ -1,8 +1,8 @@
 """Tier 0: exact counts of every benchmark against the committed ones.
 
-Operators, FLOPs and bytes repeat exactly on every CPU with the same versions of torch and Python, so any difference is
-the code's: there is no threshold and no false alarm. What counts can't see is time spent outside of operators, and a
-kernel that does the same work more slowly: that is tier 1's.
+Operators, FLOPs and bytes repeat exactly with the same torch, Python and platform, so any difference is the code's:
+there is no threshold and no false alarm. What counts can't see is time spent outside of operators, and a kernel that
+does the same work more slowly: that is tier 1's.
 """
 
 import gc
@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from throughtime.runners.measure import carry_bytes, count_updates
 from throughtime.runners.workload import Prepared
 
-from .baseline import Baseline, Made, read, write
+from .baseline import Baseline, Made, read, update_command, write
 from .cases import CASES, Case, without_case
 from .verdict import Verdict, change, table
 
@@ -113,7 +113,7 @@ def compare(before: Mapping[str, Counts], now: Mapping[str, Counts]) -> Comparis
 
 def check(reference: Path, *, update: bool = False, cases: Sequence[Case] = CASES) -> Verdict:
     """Count, compare with the baseline in a directory, and say what that means; `update` makes it the baseline."""
-    path = reference / FILE
+    path, anew = reference / FILE, update_command(reference)
     baseline = read(Counters, path)
     now, broken = count_all(cases)
     known = baseline.counts if baseline else {}
@@ -122,9 +122,10 @@ def check(reference: Path, *, update: bool = False, cases: Sequence[Case] = CASE
     lines += [f"vanished: {name}, which the baseline has" for name in found.vanished]
     lines += [f"new: {name}" for name in found.new] if baseline else []
     lines += [f"no benchmark: the algorithm {name}; give it a line in gate/cases.py" for name in without_case()]
-    lines += _changes(found.changes)
     data = {"counts": now, "broken": broken, **asdict(found)}
     here, total = Made.here(), f"{len(now)} benchmarks"
+    same_versions = baseline is None or baseline.made == here
+    lines += _changes(found.changes) if same_versions or update else []
     if broken:
         return Verdict(0, "fail", f"{len(broken)} of {len(cases)} benchmarks can't run", tuple(lines), data)
     if update:
@@ -132,20 +133,19 @@ def check(reference: Path, *, update: bool = False, cases: Sequence[Case] = CASE
         said = f"{path} now has the counts of {total}, {here}; commit it with what changed them"
         return Verdict(0, "pass", said, tuple(lines), data)
     if baseline is None:
-        said = f"there is no baseline {path}; make one: throughtime check --update"
+        said = f"there is no baseline {path}; make one: {anew}"
         return Verdict(0, "not compared", said, tuple(lines), data)
-    if baseline.made != here:
+    if not same_versions:
         differ = len({one.case for one in found.changes})
         said = (
             f"the baseline was made with {baseline.made}, this is {here}: counts are the same only with the same "
-            f"({differ} of {total} differ); compare there, or make a new one from code you trust: "
-            "throughtime check --update"
+            f"({differ} of {total} differ); compare there, or make a new one from code you trust: {anew}"
         )
-        return Verdict(0, "not compared", said, (), data)
+        return Verdict(0, "not compared", said, tuple(lines), data)
     if not (found.changes or found.vanished):
-        new = f"; {len(found.new)} new ones to record: throughtime check --update" if found.new else ""
+        new = f"; {len(found.new)} new ones to record: {anew}" if found.new else ""
         return Verdict(0, "pass", f"the counts of {total} are exactly those of {path}{new}", tuple(lines), data)
-    lines.append("mend what is not meant; accept what is meant: throughtime check --update, and commit the difference")
+    lines.append(f"mend what is not meant; accept what is meant: {anew}, and commit the difference")
     return Verdict(0, "fail", _tally(found), tuple(lines), data)
 
 

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from throughtime.networks import BadInput
-
 from .cases import TIMED, Case
 from .checkout import ROOT, Code, base_and_head
 from .judge import THRESHOLD, faster, pooled, slower
@@ -14,6 +12,7 @@ from .paired import Effort, Measured, Pair, WorkerLost, measure
 from .verdict import Verdict, table
 
 FEWEST_SESSIONS = 3
+"""With fewer, one odd session would decide."""
 
 
 def check(
@@ -34,10 +33,6 @@ def check(
         say: is told of the progress.
     """
     effort = effort or Effort()
-    if effort.sessions < FEWEST_SESSIONS:
-        raise BadInput(
-            f"--sessions {effort.sessions} is too few: one odd session would decide; give {FEWEST_SESSIONS} or more"
-        )
     with base_and_head(ref, root) as (base, head):
         say(f"base: {base.name}")
         say(f"head: {head.name}")

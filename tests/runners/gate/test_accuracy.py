@@ -95,11 +95,12 @@ def test_vanished_row_fails_and_a_new_one_is_said(tmp_path, trained):
     assert "new: third" in str(verdict)
 
 
-def test_other_torch_is_not_compared(tmp_path, trained):
+@pytest.mark.parametrize("other", [{"torch": "1.0.0"}, {"platform": "Plan9 pdp11"}])
+def test_other_torch_or_platform_is_not_compared(tmp_path, trained, other):
     accuracy.check(tmp_path, update=True)
     path = tmp_path / accuracy.FILE
     content = json.loads(path.read_text(encoding="utf-8"))
-    content["made"]["torch"] = "1.0.0"
+    content["made"].update(other)
     path.write_text(json.dumps(content), encoding="utf-8")
     trained["one"] = scores([value * 2 for value in BEFORE])
     assert accuracy.check(tmp_path).outcome == "not compared"
