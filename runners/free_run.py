@@ -1,7 +1,7 @@
 """Free running: the network is left to its own output, and scored by how far ahead it still holds.
 
-From every origin it is given the truth up to there, then nothing but what it predicts itself. What a free run scores
-worse than one step ahead is the exposure bias: how much the network has learned to lean on the truth.
+From every origin it is given the truth up to there, then nothing but what it predicts itself. What that scores more
+than one step ahead on the same targets is the exposure bias: how much the network has learned to lean on the truth.
 """
 
 import torch
@@ -39,6 +39,10 @@ class FreeRun:
         """The task's score over all leads, and of each lead by itself."""
         outputs, _ = loop.unroll(self.inputs, self._starts(loop))
         return free_scores(self.task, outputs, self.ahead.batch)
+
+    def score_given_truth(self, outputs: Tensor) -> float:
+        """Of the one-step-ahead outputs (T, B, o) on all the judged data, the score on the free run's own targets."""
+        return self.task.score(outputs[self.ahead.every, self.ahead.sequences], self.ahead.batch)
 
     def _starts(self, loop: ClosedLoop) -> State:
         """The states before every origin, given the truth up to there."""

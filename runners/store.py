@@ -41,6 +41,7 @@ class Record(BaseModel):
     test: float | None = None
     free: float | None = None
     by_lead: tuple[float | None, ...] = ()
+    exposure_bias: float | None = None
     steps: int = 0
     updates: int = 0
     sequences: int = 0
@@ -154,7 +155,8 @@ def load_results(directory: str | Path) -> pd.DataFrame:
 
     Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``forcing``, ``seed``, ``purpose``,
     ``learning_rate``, …; the budget as text), ``status``, ``reason``, the score in the task's metric (``validation``
-    for a tuning run, ``test`` for a report run; ``free``: the same, running free), ``steps``, ``updates``,
+    for a tuning run, ``test`` for a report run; ``free``: the same, running free;
+    ``exposure_bias``: the latter less the score one step ahead on the same targets), ``steps``, ``updates``,
     ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
     ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
     ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),

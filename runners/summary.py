@@ -48,7 +48,7 @@ class Row:
         score: over the seeds whose run is done; for a reference its value; None where no run is done.
         forcing: the forcing's spec; empty for a reference.
         free: as `score`, running free over the task's horizon; None where the task has no feedback.
-        exposure_bias: the free-running score less the score, paired by seed.
+        exposure_bias: the free-running score less the score one step ahead on the same targets.
         verdict: what the score shows.
         difference: to full BPTT in the same forcing; None for references and full itself.
         choice: what tuning chose.
@@ -164,7 +164,7 @@ def _task_table(
     for group in groups:
         values, free, frame = scores(group), scores(group, "free"), runs(group)
         found = interval(list(values.values())) if values else None
-        biases = [free[seed] - values[seed] for seed in free if seed in values]
+        biases = list(scores(group, "exposure_bias").values())
         failed = frame[frame["status"] != "done"] if len(frame) else frame
         done = frame[frame["status"] == "done"] if len(frame) else frame
         rows.append(

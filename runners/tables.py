@@ -41,15 +41,14 @@ LEGEND = """\
   (t-test, 5 %).
 - Where a task's inputs are its own past: score is one step ahead, given the truth at every step; free-running is the
   score over the horizon that stands above the table when the network gets nothing but its own output, with the best
-  floor that runs free beside it; exposure bias is the second less the first. Learning rates are chosen by the first.
-  The score is over all judged steps, free-running over those that follow an origin, every lead from the same ones:
-  where a test part is short, a part of the bias is the difference between the two.
+  floor that runs free beside it; exposure bias is free-running less the score one step ahead on the same targets,
+  those that follow an origin. Learning rates are chosen by the score.
 - The tests are over seeds; that the test data is a sample too is not in them: a small test set deserves more doubt.
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
   held still meanwhile. updates: the optimizer's, which is what a budget of steps does not hold equal.
 - ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
   most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
-  training (of `scheduled`: when all that is given is still the truth).
+  training (of `scheduled`: with as little truth as at its end).
 - Scores, cosines and memory repeat exactly on the same machine and versions; ms/step is a measurement of this machine.
 """
 

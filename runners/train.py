@@ -94,6 +94,7 @@ class Outcome:
     test: float | None = None
     free: float | None = None
     by_lead: tuple[float | None, ...] = ()
+    exposure_bias: float | None = None
     steps: int = 0
     updates: int = 0
     sequences: int = 0
@@ -147,7 +148,8 @@ class Trainer:
             on_point: called after each evaluation with its point and the share of the budget that is used up.
         """
         outcome = self.outcome
-        outcome.counts = count_updates(self.algorithm, self.trained, self._driven_probe())
+        # At the end of training, where a forcing that begins with the truth leaves the network most to itself.
+        outcome.counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
         try:
             self._evaluate(on_point)
             self._train(on_point)
@@ -230,7 +232,7 @@ class Trainer:
         outputs = self._outputs(self.judged)
         loss = float(self.judged.mean_loss(outputs))
         quality = self._gradient_quality()
-        free, self.outcome.by_lead = self._run_free()
+        free = self._run_free(outputs)
         point = Point(
             steps=self.outcome.steps,
             updates=self.whole.updates,
@@ -254,20 +256,26 @@ class Trainer:
 
     def _gradient_quality(self) -> Quality:
         draws = generator(self.config.seed, f"probe draws {len(self.outcome.curve)}")
-        probe = self._driven_probe()
+        probe = self._driven_probe(progress=min(self._used(), 1.0))
         estimate = estimate_gradient(self.algorithm, self.trained, probe, generator=draws)
         return gradient_quality(estimate, estimate_gradient(self.exact, self.trained, probe))
 
-    def _driven_probe(self) -> Batch:
+    def _driven_probe(self, *, progress: float) -> Batch:
         coins = generator(self.config.seed, "probe forcing")
-        return self.forcing.drive(self.probe, self.trained, progress=min(self._used(), 1.0), generator=coins)
+        return self.forcing.drive(self.probe, self.trained, progress=progress, generator=coins)
 
-    def _run_free(self) -> tuple[float | None, tuple[float | None, ...]]:
-        """The free run's score, and that of each lead; nothing where the task has no feedback."""
+    def _run_free(self, outputs: Tensor) -> float | None:
+        """The free run's score, None where the task has no feedback; the outcome gets each lead's and the bias.
+
+        Args:
+            outputs: (T, B, o) on the judged data, given the truth.
+        """
         if self.free_run is None:
-            return None, ()
+            return None
         free, by_lead = self.free_run.scores(closed_loop(self.network, self.task.feedback))
-        return _finite(free), tuple(map(_finite, by_lead))
+        self.outcome.by_lead = tuple(map(_finite, by_lead))
+        self.outcome.exposure_bias = _finite(free - self.free_run.score_given_truth(outputs))
+        return _finite(free)
 
     @torch.no_grad()
     def _outputs(self, batch: Batch) -> Tensor:

@@ -29,6 +29,11 @@ class Ahead:
     sequences: Tensor
     batch: Batch
 
+    @property
+    def every(self) -> Tensor:
+        """(horizon, K) the steps of all targets."""
+        return self.steps + torch.arange(self.batch.length)[:, None]
+
 
 def ahead(batch: Batch, horizon: int) -> Ahead:
     """All origins of judged data, at most `MOST_ORIGINS`, and the `horizon` steps after each.

@@ -3,9 +3,9 @@ Machine Learning Repository, Metro Interstate Traffic Volume).
 
 The file ships with AutoTS: 17520 hours, of which 104 were not recorded. They are masked as targets, and given as the
 mean together with a flag. The first 70 % are to learn from, hyperparameters are chosen on the next 10 %, the test is
-the last 20 %. A step's inputs are its hour's weather (clouds, rain, temperature), hour of the day and day of the week,
-the flag, and its volume. Snow is left out, being 0 throughout, and so is the weather in words. The metric is the root
-of the mean squared error, in vehicles per hour.
+the last 20 %. A step's inputs are its hour's weather (clouds, rain, temperature; the mean where not recorded, without a
+flag), hour of the day and day of the week, the flag of a missing volume, and the volume. Snow is left out, being 0
+throughout, and so is the weather in words. The metric is the root of the mean squared error, in vehicles per hour.
 
 The autoregression is fitted on the rows of 169 hours that are all recorded, and judged on all test hours, a missing lag
 replaced by its own prediction. Judged only where all 168 lags are recorded it scores 288 instead of 280.

@@ -46,6 +46,18 @@ def test_first_lead_is_one_step_ahead():
     assert FreeRun(task, test).scores(loop)[0] == pytest.approx(one_step, rel=1e-9)
 
 
+@torch.no_grad()
+def test_truth_is_scored_on_the_same_targets():
+    task = make_task(SUNSPOTS)
+    test = task.test().to(dtype=torch.float64)
+    outputs = loop_of(task, "gru").unroll(test.inputs)[0]
+    origins = [t for t in range(test.length - 3) if all(test.counts[t : t + 4])]
+    errors = [float((outputs[t] - test.targets[t]) ** 2) for origin in origins for t in range(origin, origin + 4)]
+    expected = sum(errors) / len(errors) * task.deviation**2 / task.variance
+    assert FreeRun(task, test).score_given_truth(outputs) == pytest.approx(expected, rel=1e-9)
+    assert task.score(outputs, test) != pytest.approx(expected, rel=1e-3)
+
+
 def test_symbols_are_drawn_alike_every_time():
     task = make_task("anbn(length=10, largest=3, horizon=5)")
     test = task.test().to(dtype=torch.float64)

@@ -97,6 +97,14 @@ def test_report_runs_are_judged_on_test_data(config, monkeypatch):
     assert outcome.validation is None
 
 
+def test_counts_are_those_of_the_least_truth(config):
+    def counts(forcing):
+        changed = config.model_copy(update={"task": "sunspots(length=6)", "forcing": forcing})
+        return Trainer(changed).run().counts
+
+    assert counts("scheduled(end=0.0)") == counts("generalized(alpha=0.0)") != counts("teacher")
+
+
 def test_on_point_is_told_how_far_it_is(config):
     shares = []
     Trainer(config).run(lambda point, done: shares.append(done))
