@@ -3,12 +3,14 @@
 from .base import Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
 from .dense import DenseLinearization
+from .errors import BadInput, Broken, Unavailable
 from .network import CELLS, Network, make_network
-from .registry import BadInput, Registry, Unavailable
+from .registry import Registry
 
 __all__ = [
     "CELLS",
     "BadInput",
+    "Broken",
     "Cell",
     "ClosedLoop",
     "DenseLinearization",

@@ -10,9 +10,15 @@ from torch import Tensor, nn
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
-from .registry import BadInput, Registry
+from .errors import BadInput
+from .registry import Registry
 
-CELLS: Registry[Cell] = Registry("cell", Cell, "throughtime.networks")  # type: ignore[type-abstract]
+CELLS: Registry[Cell] = Registry(
+    "cell",
+    Cell,  # type: ignore[type-abstract]
+    "throughtime.networks",
+    group="throughtime.cells",
+)
 
 
 class Network(nn.Module):

@@ -27,8 +27,29 @@ Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results director
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite's name, or a TOML file.")]
 
 
+def _load_plugins(paths: list[Path] | None) -> list[Path] | None:
+    if paths:
+        from .plugins import load_plugins
+
+        with _bad_input():
+            load_plugins(paths)
+    return paths
+
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        callback=_load_plugins,
+        is_eager=True,
+        help="A Python file whose algorithms, tasks and cells are to be known; more than once for more.",
+    ),
+]
+
+
 @app.command("list")
-def list_names() -> None:
+def list_names(plugin: Plugins = None) -> None:
     """What there is: suites, tasks, algorithms, cells."""
     from .describe import listing
 
@@ -38,6 +59,7 @@ def list_names() -> None:
 @app.command()
 def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A suite, task, algorithm or cell.")],
+    plugin: Plugins = None,
 ) -> None:
     """What one suite, task, algorithm or cell is, its parameters and its promises."""
     from .describe import description
@@ -56,6 +78,7 @@ def run(
         list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
     from .progress import Bars, Lines
@@ -89,6 +112,7 @@ def run(
         _print(f"\n{summary.executed} runs executed, {summary.cached} cached; report runs: {tally}.")
         options = [*(["--out", str(out)] if out else []), *(["--device", device] if device != "cpu" else [])]
         options += [word for one in only or [] for word in ("--only", one)]
+        options += [word for one in plugin or [] for word in ("--plugin", str(one))]
         written = shlex.join([suite, *options])
         _print(f"next: throughtime table {shlex.quote(str(directory))} --format latex    (or csv, markdown)")
         _print(f"      throughtime run {written}    (again: only what is missing)")
@@ -102,6 +126,7 @@ def table(
     format: Annotated[
         Literal["terminal", "markdown", "csv", "latex"], typer.Option(help="terminal: as `run` shows it.")
     ] = "terminal",
+    plugin: Plugins = None,
 ) -> None:
     """Print a results directory's tables."""
     from .summary import summarise
@@ -116,7 +141,7 @@ def table(
 
 
 @app.command()
-def plot(directory: Results) -> None:
+def plot(directory: Results, plugin: Plugins = None) -> None:
     """Draw a results directory's figures anew."""
     from .plots import write_figures
 
@@ -135,6 +160,7 @@ def cost(
     peers: Annotated[
         bool, typer.Option("--peers", help="In place of a suite: ratios to torch.nn, a bare product, numpy.")
     ] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Measure what the algorithms cost: time, memory, FLOPs, and how they grow with T, n and B."""
     from .cost.command import measure_peers, measure_suite
@@ -233,6 +259,7 @@ def _announcement(title: str, plan: object, directory: str, workers: int, device
     ]
     lines += [f"left out by --only: {plan.left_out} rows"] if plan.left_out else []
     lines += [f"skipped: {task}: {reason}" for task, reason in plan.skipped.items()]
+    lines += [f"broken: {task}: {reason}" for task, reason in plan.broken.items()]
     return "\n".join(lines)
 
 
@@ -255,11 +282,11 @@ def _filters(only: list[str]) -> dict[str, str]:
 @contextmanager
 def _bad_input(interrupted: str = "finished runs are kept, and the same command goes on.") -> Iterator[None]:
     """Turn a mistake into one message and exit code 2, and Ctrl-C into a word on how to go on."""
-    from throughtime.networks import BadInput
+    from throughtime.networks import BadInput, Broken
 
     try:
         yield
-    except BadInput as error:
+    except (BadInput, Broken) as error:
         typer.echo(f"throughtime: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

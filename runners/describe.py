@@ -4,21 +4,15 @@ import inspect
 import math
 from typing import Any
 
-from throughtime.algorithms import ALGORITHMS, Algorithm
-from throughtime.forcings import FORCINGS, Forcing
-from throughtime.networks import CELLS, BadInput, Registry, Unavailable
-from throughtime.networks.registry import nearest
-from throughtime.tasks import TASKS, Task
+from throughtime.algorithms import Algorithm
+from throughtime.forcings import Forcing
+from throughtime.networks import BadInput, Broken, Registry, Unavailable
+from throughtime.networks.registry import nearest, source_file, third_party
+from throughtime.tasks import Task
 
 from .cost.suite import cost_suite_names, load_cost_suite
+from .plugins import REGISTRIES
 from .suite import load_suite, suite_names
-
-REGISTRIES: dict[str, Registry[Any]] = {
-    "algorithms": ALGORITHMS,
-    "forcings": FORCINGS,
-    "tasks": TASKS,
-    "cells": CELLS,
-}
 
 
 def listing() -> str:
@@ -29,10 +23,18 @@ def listing() -> str:
     lines += [f"  {name:<14} {load_cost_suite(name).title}" for name in cost_suite_names()]
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
-        lines += [
-            f"  {_brief(registry.get(name), name):<44} {_first_line(registry.get(name))}" for name in registry.names()
-        ]
+        lines += [_listed(registry, name) for name in registry.names()]
     return "\n".join([*lines, "", "more of any of them: throughtime describe NAME"])
+
+
+def _listed(registry: Registry[Any], name: str) -> str:
+    """A name's line, also of what can't be used."""
+    try:
+        cls = registry.get(name)
+    except (BadInput, Broken) as error:
+        return f"  {name:<44} can't be used: {error}"
+    mark = f" [{source_file(cls)}]" if third_party(cls) else ""
+    return f"  {_brief(cls, name):<44} {_first_line(cls)}{mark}"
 
 
 def description(name: str) -> str:
@@ -88,6 +90,7 @@ def _cost_suite(name: str) -> str:
 def _part(kind: str, name: str, cls: type) -> str:
     module = inspect.getdoc(inspect.getmodule(cls)) or ""
     lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(cls, name)}"]
+    lines += [f"from:    {source_file(cls)}"] if third_party(cls) else []
     if issubclass(cls, Task):
         lines += _task(cls)
     if issubclass(cls, Algorithm):

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,43 +60,98 @@ def fingerprint(modules: tuple[str, ...], data: str, device: str) -> str:
     """The hash of all that a run's numbers depend on besides its config: code, data, torch, machine.
 
     Args:
-        modules: the import names where the run's code begins; what they import of throughtime counts as well.
+        modules: the import names where the run's code begins. What they import of throughtime counts as well, and of
+            plugins whatever they import that is not an installed library; of a library, its version.
         data: the checksum of the task's data file.
         device: "cpu" or "cuda".
     """
-    code = {name: source_hash(name) for root in modules for name in sorted(imported(root))}
-    text = json.dumps([code, data, torch.__version__, machine(device)], sort_keys=True)
+    found = {name for root in modules for name in imported(root)}
+    code = {name: source_hash(name) for name in sorted(found)}
+    libraries = {name: _version_of_library(name) for name in sorted(_libraries(frozenset(found)))}
+    known = [code, data, torch.__version__, machine(device)]
+    text = json.dumps([*known, libraries] if libraries else known, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plugin_sources(modules: tuple[str, ...]) -> dict[str, str]:
+    """The sha256 of each file from outside of throughtime that code beginning in these modules uses, by module."""
+    found = {name for root in modules for name in imported(root) if not _ours(name)}
+    return {name: source_hash(name) for name in sorted(found)}
 
 
 @functools.cache
 def imported(module: str) -> frozenset[str]:
-    """A module of throughtime and all the modules of throughtime that it imports, directly or through others."""
+    """A module and all the modules that it imports, directly or through others, but for libraries and Python's own.
+
+    Found in the text: imports inside of functions count, a module whose name is made at run time does not.
+    """
     found: set[str] = set()
     todo = [module]
+    own = module.partition(".")[0]
     while todo:
         name = todo.pop()
-        path = _source(name)
+        path = _source(name) if _followed(name, own) else None
         if name in found or path is None:
             continue
         found.add(name)
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                todo += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
-        todo = [name for name in todo if name.startswith("throughtime.")]
+        todo += _imports(name, path)
     return frozenset(found)
+
+
+def _imports(module: str, path: Path) -> list[str]:
+    """What may be modules among the words that a module's source imports."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return names
+
+
+def _ours(module: str) -> bool:
+    return module.partition(".")[0] == "throughtime"
+
+
+def _followed(module: str, own: str) -> bool:
+    """Whether a module's source is looked into: throughtime's, a plugin's own, and any that no library's folder has."""
+    top = module.partition(".")[0]
+    if top in ("throughtime", own):
+        return True
+    path = None if top in sys.stdlib_module_names else _source(top)
+    return path is not None and not _LIBRARY_FOLDERS & set(path.parts)
+
+
+_LIBRARY_FOLDERS = {"site-packages", "dist-packages"}
+
+
+def _libraries(modules: frozenset[str]) -> set[str]:
+    """The libraries that modules from outside of throughtime import, by import name; torch stands in every key."""
+    found = set()
+    for name in modules:
+        path = None if _ours(name) else _source(name)
+        if path is not None:
+            own = name.partition(".")[0]
+            tops = {word.partition(".")[0] for word in _imports(name, path)}
+            found |= {top for top in tops - sys.stdlib_module_names if not _followed(top, own)}
+    return found - {"torch"}
+
+
+def _version_of_library(module: str) -> str | None:
+    packages = importlib.metadata.packages_distributions().get(module)
+    return _version(packages[0]) if packages else None
 
 
 def _source(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
+    except Exception:  # a word that is no module, a module without a spec, or whose package can't be imported
         return None
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
 
 
 @functools.cache

@@ -87,7 +87,7 @@ class Drawing:
             for (task, cell, of_all), block in blocks.items():
                 facts = self.manifest.tasks[task]
                 keys = tuple(key for group in block for key in group.report)
-                protocol = f"{experiment.size(task)}; equal budget: {experiment.budget}"
+                protocol = f"{experiment.size(cell)}; equal budget: {experiment.budget}"
                 failures = _failures(experiment, block, self.records, "algorithm" if axis == "forcing" else "forcing")
                 name, better = facts.metric.name, facts.metric.better
                 common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all

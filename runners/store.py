@@ -27,7 +27,11 @@ Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipp
 
 
 class Record(BaseModel):
-    """One run as it ended. Units: seconds, bytes; shares from 0 to 1; None where the run did not get that far."""
+    """One run as it ended. Units: seconds, bytes; shares from 0 to 1; None where the run did not get that far.
+
+    `plugins` are the modules from outside of throughtime that it used, with the sha256 of their sources; `printed` is
+    the end of what such a run printed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +40,8 @@ class Record(BaseModel):
     status: Status
     reason: str = ""
     traceback: str = ""
+    printed: str = ""
+    plugins: dict[str, str] = {}
     deadline: float
     validation: float | None = None
     test: float | None = None
@@ -196,7 +202,7 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row = record.model_dump(exclude={"config", "curve", "traceback", "by_lead"})
+    row = record.model_dump(exclude={"config", "curve", "traceback", "printed", "plugins", "by_lead"})
     config = {**record.config.model_dump(), "budget": str(record.config.budget)}
     ran = {
         "wall_per_step": record.wall_seconds / record.steps if record.steps else None,

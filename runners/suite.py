@@ -7,7 +7,7 @@ seeds of their own choose the learning rate and clip norm on validation data, th
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 
 from throughtime.algorithms import make_algorithm
 from throughtime.forcings import make_forcing
-from throughtime.networks import CELLS, BadInput, Unavailable
+from throughtime.networks import CELLS, BadInput, Broken, Unavailable
 from throughtime.networks.registry import nearest, parse_spec
 from throughtime.tasks import TASKS, Task, make_task
 
@@ -86,14 +86,14 @@ class Experiment(BaseModel):
             Choice(rate, None if math.isinf(clip) else clip) for rate in self.learning_rates for clip in self.clip_norms
         ]
 
-    def size(self, task: str) -> str:
-        """How large the network is, in words."""
-        return "the task's own cell" if task_class(task).own_cell else f"{self.hidden_size} units"
+    def size(self, cell: str) -> str:
+        """How large the network is, in words; a cell that the experiment does not list is its task's own."""
+        return f"{self.hidden_size} units" if cell in self.cells else "the task's own cell"
 
     def groups(self) -> Iterator["Group"]:
         """Every task × cell × forcing × algorithm, in the order written."""
         for task in self.tasks:
-            own = task_class(task).own_cell
+            own = own_cell(task)
             for cell in (own,) if own else self.cells:
                 for forcing in self.forcing:
                     for algorithm in self.algorithms:
@@ -189,8 +189,16 @@ class Suite(BaseModel):
 
 
 def task_class(spec: str) -> type[Task]:
-    """The class of the task that a spec names, without making it."""
+    """The class of the task that a spec names, without making it; `Broken` where it is a plugin's that fails."""
     return TASKS.get(parse_spec(spec)[0])
+
+
+def own_cell(task: str) -> str:
+    """The cell that a task brings; empty where any serves, or where it can't be known."""
+    try:
+        return task_class(task).own_cell
+    except Broken:
+        return ""
 
 
 def suite_names() -> list[str]:
@@ -244,12 +252,12 @@ _FIELDS = list(Experiment.model_fields)
 def _check_names(suite: Suite) -> None:
     """Build every task, cell and algorithm once, so that a wrong word is told before anything runs."""
     for experiment in suite.experiments:
-        for algorithm in experiment.algorithms:
-            make_algorithm(algorithm)
-        for forcing in experiment.forcing:
-            make_forcing(forcing)
-        for cell in experiment.cells:
-            CELLS.get(cell)
-        for task in experiment.tasks:
-            with contextlib.suppress(Unavailable):  # its runs will be skipped, with the reason
-                make_task(task)
+        parts: list[tuple[Callable[[str], object], str]] = [
+            *((make_algorithm, algorithm) for algorithm in experiment.algorithms),
+            *((make_forcing, forcing) for forcing in experiment.forcing),
+            *((CELLS.get, cell) for cell in experiment.cells),
+            *((make_task, task) for task in experiment.tasks),
+        ]
+        for make, spec in parts:
+            with contextlib.suppress(Unavailable, Broken):  # its runs will tell, with the reason
+                make(spec)

@@ -9,16 +9,18 @@ import torch
 
 from throughtime.algorithms import make_algorithm
 from throughtime.forcings import make_forcing
-from throughtime.networks import CELLS, BadInput, Unavailable
-from throughtime.networks.registry import nearest, parse_spec
-from throughtime.tasks import make_task
+from throughtime.networks import CELLS, BadInput, Broken, Unavailable
+from throughtime.networks.registry import nearest, parse_spec, third_party
+from throughtime.networks.third_party import contained
+from throughtime.tasks import Metric, make_task
 
-from .environment import environment, fingerprint
+from .environment import environment, fingerprint, plugin_sources
 from .experiment import RunConfig
+from .plugins import loaded
 from .progress import Reporter
 from .store import FORMAT, GroupKeys, Manifest, Record, Store, TaskFacts
 from .suite import Choice, Group, Suite, load_suite, task_class
-from .worker import Job, execute_all
+from .worker import Job, execute_all, started
 
 FILTERS = ("task", "cell", "forcing", "algorithm")
 
@@ -34,6 +36,7 @@ class Plan:
         again: how many ended in an error or a shorter deadline and are tried again.
         skipped: what can't run, with the reason: a task that can't be had here, or a row whose algorithm, forcing and
             task don't go together; such runs are counted in none of the others.
+        broken: likewise what fails because a plugin does; its runs end in an error without being started.
         left_out: groups that `only` leaves out.
     """
 
@@ -42,6 +45,7 @@ class Plan:
     cached: int = 0
     again: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
 
@@ -80,14 +84,35 @@ class SuiteRunner:
         self.selected = _select(self.groups, only)
         self.unavailable: dict[str, str] = {}
         self._checksums: dict[str, str] = {}
-        self._skipped: set[str] = set()
+        self._roots: dict[Group, tuple[str, ...]] = {}
+        self._broken: dict[Group, str] = {}
+        self._ended: set[str] = set()
         self._facts: dict[str, TaskFacts] | None = None
+        self._broken_tasks: dict[str, str] = {}
         for task in dict.fromkeys(group.task for group in self.groups):
+            self._checksums[task] = self._checksum(task)
+        for group in self.groups:
             try:
-                self._checksums[task] = make_task(task).checksum()
-            except Unavailable as error:
-                self._checksums[task] = ""
-                self.unavailable[task] = str(error)
+                self._roots[group] = _roots(group)
+            except Broken as error:
+                self._broken[group] = str(error)
+            if group.task in self._broken_tasks:
+                self._broken[group] = self._broken_tasks[group.task]
+
+    def _checksum(self, task: str) -> str:
+        """Of a task's data; empty, and the reason noted, where the task can't be had."""
+        try:
+            made = make_task(task)
+            if not third_party(type(made)):
+                return made.checksum()
+            with contained(f"checksum and references of the task {task!r}"):
+                made.references()  # without them its scores would mean nothing
+                return made.checksum()
+        except Unavailable as error:
+            self.unavailable[task] = str(error)
+        except Broken as error:
+            self._broken_tasks[task] = str(error)
+        return ""
 
     def check_directory(self) -> None:
         """`BadInput` unless this suite's results can be written to the directory; writes nothing."""
@@ -105,11 +130,10 @@ class SuiteRunner:
         plan = Plan(left_out=len(self.groups) - len(self.selected))
         for group in self.selected:
             if reason := self._obstacle(group):
-                if reason not in plan.skipped.values():  # often the same for every algorithm
+                told = plan.broken if group in self._broken else plan.skipped
+                if reason not in told.values():  # often the same for every algorithm
                     whole = group.task in self.unavailable
-                    plan.skipped[group.task if whole else f"{group.task} · {group.forcing} · {group.algorithm}"] = (
-                        reason
-                    )
+                    told[group.task if whole else f"{group.task} · {group.forcing} · {group.algorithm}"] = reason
                 continue
             tuning = [job for jobs in self._tuning(group).values() for job in jobs]
             choice = self._choice(group)
@@ -136,7 +160,7 @@ class SuiteRunner:
             assert choice is not None, "tuning ended without a choice"
             jobs = self._report(group, choice)
             if reason := self._obstacle(group):
-                self._skip(jobs, reason)
+                self._end(jobs, "error" if group in self._broken else "skipped", reason)
             report += jobs
         self._execute("Report", report, workers, reporter, summary)
         self._write_manifest()
@@ -155,7 +179,7 @@ class SuiteRunner:
             record = self.store.record(job.key)
             if record is not None and record.finished(job.deadline):
                 summary.cached += 1
-            elif job.key not in self._skipped:
+            elif job.key not in self._ended:
                 todo.append(job)
         if not todo:
             return
@@ -171,14 +195,13 @@ class SuiteRunner:
 
     def _obstacle(self, group: Group) -> str:
         """Why a group can't run on this machine, or at all; empty if it can."""
-        return self.unavailable.get(group.task) or group.obstacle
+        return self.unavailable.get(group.task) or self._broken.get(group) or group.obstacle
 
-    def _skip(self, jobs: list[Job], reason: str) -> None:
+    def _end(self, jobs: list[Job], status: str, reason: str) -> None:
         """Runs that can't be have a record that tells why."""
         for job in jobs:
-            self._skipped.add(job.key)
-            skipped = {"key": job.key, "config": job.config, "deadline": job.deadline, "reason": reason}
-            self.store.write_record(Record.model_validate({**skipped, "status": "skipped"}))
+            self._ended.add(job.key)
+            self.store.write_record(Record.model_validate({**started(job), "status": status, "reason": reason}))
 
     def _tuning(self, group: Group) -> dict[Choice, list[Job]]:
         """The jobs of each point of the grid; none where there is nothing to tune, or the group can't run."""
@@ -202,18 +225,12 @@ class SuiteRunner:
         return group.choose(scores)
 
     def _jobs(self, group: Group, configs: list[RunConfig]) -> list[Job]:
-        task = task_class(group.task)
-        roots = (
-            type(make_algorithm(group.algorithm)).__module__,
-            type(make_forcing(group.forcing)).__module__,
-            task.__module__,
-            (task if task.own_cell else CELLS.get(group.cell)).__module__,
-            "throughtime.algorithms.full",
-            "throughtime.runners.train",
-        )
-        data = self._checksums[group.task]
+        roots, data = self._roots.get(group, ()), self._checksums[group.task]
         rest = fingerprint(roots, data, self.device)
-        return [Job(config.key(rest), config, group.experiment.deadline, roots, data) for config in configs]
+        plugins = plugin_sources(roots)
+        files = tuple(str(plugin.path) for plugin in loaded()) if plugins else ()
+        deadline = group.experiment.deadline
+        return [Job(config.key(rest), config, deadline, roots, data, plugins, files) for config in configs]
 
     def _write_manifest(self) -> None:
         groups = []
@@ -246,6 +263,8 @@ class SuiteRunner:
 
     def _task_facts(self, task: str) -> TaskFacts:
         """From the manifest if nothing changed since it was written: some references take seconds to fit."""
+        if task in self._broken_tasks:
+            return TaskFacts(fingerprint="", metric=Metric("unknown", better="lower"), references=())
         kind = task_class(task)
         mark = fingerprint((kind.__module__,), self._checksums[task], "cpu")
         if task in self.unavailable:
@@ -257,6 +276,19 @@ class SuiteRunner:
         made = make_task(task)
         references = tuple(made.references())
         return TaskFacts(fingerprint=mark, metric=kind.metric, references=references, horizon=made.horizon)
+
+
+def _roots(group: Group) -> tuple[str, ...]:
+    """The modules where a group's code begins; `Broken` where a plugin's can't be had."""
+    task = task_class(group.task)
+    return (
+        type(make_algorithm(group.algorithm)).__module__,
+        type(make_forcing(group.forcing)).__module__,
+        task.__module__,
+        (task if task.own_cell else CELLS.get(group.cell)).__module__,
+        "throughtime.algorithms.full",
+        "throughtime.runners.train",
+    )
 
 
 def check_device(device: str) -> str:

@@ -190,7 +190,7 @@ def _task_table(
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
-    protocol = _protocol(experiment, task)
+    protocol = _protocol(experiment, cell)
     return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
 
 
@@ -227,13 +227,13 @@ def _median(frame: pd.DataFrame, name: str) -> float | None:
     return float(values.astype(float).median()) if len(values) and 2 * len(values) >= len(frame) else None
 
 
-def _protocol(experiment: Experiment, task: str) -> str:
+def _protocol(experiment: Experiment, cell: str) -> str:
     grid = experiment.grid
     rates = ", ".join(f"{rate:g}" for rate in experiment.learning_rates)
     clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
     tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
     return (
-        f"{experiment.size(task)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
+        f"{experiment.size(cell)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
         f"every algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
         f"report seeds: {experiment.seeds}"
     )

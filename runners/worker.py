@@ -1,16 +1,17 @@
 """Runs in worker processes: one torch thread and one deadline each; every way of ending is a status with a reason."""
 
+import io
 import json
 import multiprocessing
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures import TimeoutError as DeadlineExceeded
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from .store import Record
 
 POLL_SECONDS = 0.2
 
+KEPT = 4000
+"""Characters of what a run of a plugin prints."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -32,6 +36,9 @@ class Job:
         config: what to run.
         deadline: the seconds after which it is stopped.
         modules: where its code begins, and `data` the checksum of its data: what its key was made from.
+        plugins: the modules from outside of throughtime that it uses, with the sha256 of their sources. Where there are
+            any, it has a process for itself: they may change what they like in there.
+        files: the loose files to load for it.
     """
 
     key: str
@@ -39,6 +46,8 @@ class Job:
     deadline: float
     modules: tuple[str, ...] = ()
     data: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,9 +77,21 @@ def execute_all(
         on_poll: called a few times a second with the jobs that are running.
     """
     jobs = list(jobs)
+    _execute_in_pool([job for job in jobs if not job.plugins], workers, notes, on_record, on_poll)
+    _execute_in_pool([job for job in jobs if job.plugins], workers, notes, on_record, on_poll, runs_a_process=1)
+
+
+def _execute_in_pool(
+    jobs: list[Job],
+    workers: int,
+    notes: Path,
+    on_record: Callable[[Record], None],
+    on_poll: Callable[[list[tuple[Job, Progress | None]]], None],
+    runs_a_process: int = 0,
+) -> None:
     if not jobs:
         return
-    with worker_pool(min(workers, len(jobs))) as pool:
+    with worker_pool(min(workers, len(jobs)), runs_a_process) as pool:
         pending = {}
         for job in jobs:
             pending[pool.schedule(_execute, args=(job, str(notes)), timeout=job.deadline)] = job
@@ -84,10 +105,18 @@ def execute_all(
 
 
 @contextmanager
-def worker_pool(workers: int) -> Iterator[pebble.ProcessPool]:
-    """Processes with one torch thread each, in which what a run needs is imported; they end with this block."""
+def worker_pool(workers: int, runs_a_process: int = 0) -> Iterator[pebble.ProcessPool]:
+    """Processes with one torch thread each, in which what a run needs is imported; they end with this block.
+
+    Args:
+        workers: processes at a time.
+        runs_a_process: after so many a process is replaced by a fresh one; 0: never.
+    """
     pool = pebble.ProcessPool(
-        max_workers=workers, context=multiprocessing.get_context("spawn"), initializer=_start_worker
+        max_workers=workers,
+        max_tasks=runs_a_process,
+        context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
     )
     try:
         yield pool
@@ -130,6 +159,7 @@ def _execute(job: Job, notes: str) -> dict[str, Any]:
     """In the worker: one run, to the content of its record."""
     from throughtime.networks import Unavailable
 
+    from .plugins import load_plugins
     from .train import Outcome, Point, Trainer
 
     note = Path(notes) / job.key
@@ -139,20 +169,50 @@ def _execute(job: Job, notes: str) -> dict[str, Any]:
         fresh.write_text(json.dumps(asdict(Progress(done, point.steps, point.loss, point.metric))), encoding="utf-8")
         fresh.replace(note)
 
-    ended: dict[str, Any] = {"key": job.key, "config": job.config.model_dump(), "deadline": job.deadline}
-    outcome = Outcome()
+    ended: dict[str, Any] = started(job)
+    outcome, printed = Outcome(), Tail()
     try:
-        _check_code(job)
-        trainer = Trainer(job.config)
-        outcome = trainer.outcome
-        trainer.run(on_point)
-        _check_code(job)
+        with _heard(printed) if job.plugins else nullcontext():
+            load_plugins(job.files)
+            _check_code(job)
+            trainer = Trainer(job.config)
+            outcome = trainer.outcome
+            trainer.run(on_point)
+            _check_code(job)
         ended |= {"status": outcome.status, "reason": outcome.reason}
     except Unavailable as error:
         ended |= {"status": "skipped", "reason": str(error)}
     except (Exception, SystemExit) as error:
         ended |= failure(error)
-    return {**ended, **_measured(outcome)}
+    return {**ended, "printed": printed.text, **_measured(outcome)}
+
+
+def started(job: Job) -> dict[str, Any]:
+    """What a job's record has from the start."""
+    return {
+        "key": job.key,
+        "config": job.config.model_dump(),
+        "deadline": job.deadline,
+        "plugins": dict(job.plugins),
+    }
+
+
+class Tail(io.TextIOBase):
+    """A file for text that keeps the end of it: a plugin may print megabytes."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        """Keep the last `KEPT` characters."""
+        self.text = (self.text + text)[-KEPT:]
+        return len(text)
+
+
+@contextmanager
+def _heard(tail: Tail) -> Iterator[None]:
+    with redirect_stdout(tail), redirect_stderr(tail):
+        yield
 
 
 def failure(error: BaseException) -> dict[str, str]:
@@ -174,19 +234,18 @@ def _measured(outcome: Any) -> dict[str, Any]:
 def _record(job: Job, future: Any, progress: Progress | None) -> Record:
     """The record of a job whose worker returned, overran or died."""
     seen = f", {progress.done:.0%} of its budget used" if progress else ""
-    started = {"key": job.key, "config": job.config, "deadline": job.deadline}
     try:
         return Record.model_validate(future.result())
     except DeadlineExceeded:
         reason = f"stopped at its deadline of {job.deadline:g} s{seen}"
-        return Record.model_validate({**started, "status": "timeout", "reason": reason})
+        return Record.model_validate({**started(job), "status": "timeout", "reason": reason})
     except CancelledError:
         raise
     except pebble.ProcessExpired as error:
         reason = f"the worker process {death(error.exitcode)}{seen}"
-        return Record.model_validate({**started, "status": "error", "reason": reason})
+        return Record.model_validate({**started(job), "status": "error", "reason": reason})
     except Exception as error:  # the result could not be sent back
-        return Record.model_validate({**started, "status": "error", "reason": one_line(error)})
+        return Record.model_validate({**started(job), "status": "error", "reason": one_line(error)})
 
 
 def death(exitcode: int | None) -> str:
