@@ -115,7 +115,7 @@ class Registry(Generic[T]):
         """All names, sorted. Imports every file of the package, and no installed plugin."""
         paths = importlib.import_module(self.package).__path__
         built_in = {module.name for module in pkgutil.iter_modules(paths) if self._built_in(module.name) is not None}
-        return sorted(built_in | set(_installed(self.group)) | set(self._added))
+        return sorted(built_in | set(installed(self.group)) | set(self._added))
 
     def get(self, name: str) -> type[T]:
         """The class called `name`.
@@ -125,15 +125,15 @@ class Registry(Generic[T]):
             Broken: an installed package's can't be imported, or is no such class.
         """
         built_in = self._built_in(name) if name.isidentifier() else None
-        installed, added = _installed(self.group).get(name, ()), self._added.get(name)
+        others, added = installed(self.group).get(name, ()), self._added.get(name)
         files = [source_file(cls) for cls in (built_in, added) if cls is not None]
-        files += [_named(point) for point in installed]
+        files += [_named(point) for point in others]
         if len(files) > 1:
             raise BadInput(
                 f"two things are the {self.kind} {name!r}: {' and '.join(files)}; rename one of them, or uninstall it"
             )
-        if installed:
-            return self._load(installed[0])
+        if others:
+            return self._load(others[0])
         found = built_in or added
         if found is None:
             raise BadInput(
@@ -212,7 +212,7 @@ class Registry(Generic[T]):
 
 
 @functools.cache
-def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+def installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points of a group by name; the same one is the same, however often it is found."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=group):

@@ -25,13 +25,14 @@ class _TooLong(BaseException):
 
 
 @contextmanager
-def contained(subject: str, seconds: float = SECONDS) -> Iterator[None]:
+def contained(subject: str, seconds: float | None = None) -> Iterator[None]:
     """Run code of others: errors, exits and overrunning become `Broken`, and what it prints is dropped.
 
     Args:
         subject: what is being done, as the message begins.
-        seconds: the time it has; only a main thread on a system with alarms is held to it.
+        seconds: the time it has, `SECONDS` by default; only a main thread on a system with alarms is held to it.
     """
+    seconds = SECONDS if seconds is None else seconds
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _limit(seconds):
             yield

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 from throughtime.algorithms import Algorithm
@@ -10,17 +11,17 @@ from throughtime.networks import BadInput, Broken, Registry, Unavailable
 from throughtime.networks.registry import nearest, source_file, third_party
 from throughtime.tasks import Task
 
-from .cost.suite import cost_suite_names, load_cost_suite
+from .cost.suite import CostSuite, cost_suite_names, load_cost_suite
 from .plugins import REGISTRIES
-from .suite import load_suite, suite_names
+from .suite import Suite, load_suite, suite_names
 
 
 def listing() -> str:
     """All names with a line each."""
     lines = ["suites:"]
-    lines += [f"  {name:<14} {load_suite(name).title}" for name in suite_names()]
+    lines += [f"  {name:<14} {_title(load_suite, name)}" for name in suite_names()]
     lines += ["", "cost suites (`throughtime cost`):"]
-    lines += [f"  {name:<14} {load_cost_suite(name).title}" for name in cost_suite_names()]
+    lines += [f"  {name:<14} {_title(load_cost_suite, name)}" for name in cost_suite_names()]
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
         lines += [_listed(registry, name) for name in registry.names()]
@@ -35,6 +36,13 @@ def _listed(registry: Registry[Any], name: str) -> str:
         return f"  {name:<44} can't be used: {error}"
     mark = f" [{source_file(cls)}]" if third_party(cls) else ""
     return f"  {_brief(cls, name):<44} {_first_line(cls)}{mark}"
+
+
+def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:
+    try:
+        return load(name).title
+    except BadInput as error:
+        return f"can't be used: {error}"
 
 
 def description(name: str) -> str:

@@ -73,6 +73,12 @@ def fingerprint(modules: tuple[str, ...], data: str, device: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def look_again() -> None:
+    """Forget what was read of sources: they may have been edited since."""
+    source_hash.cache_clear()
+    imported.cache_clear()
+
+
 def plugin_sources(modules: tuple[str, ...]) -> dict[str, str]:
     """The sha256 of each file from outside of throughtime that code beginning in these modules uses, by module."""
     found = {name for root in modules for name in imported(root) if not _ours(name)}

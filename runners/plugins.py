@@ -19,6 +19,8 @@ from throughtime.networks import CELLS, BadInput, Registry
 from throughtime.networks.third_party import contained
 from throughtime.tasks import TASKS
 
+from .environment import look_again
+
 REGISTRIES: dict[str, Registry[Any]] = {
     "algorithms": ALGORITHMS,
     "forcings": FORCINGS,
@@ -49,6 +51,16 @@ _loaded: dict[Path, Plugin] = {}
 def loaded() -> tuple[Plugin, ...]:
     """The files loaded by this process."""
     return tuple(_loaded.values())
+
+
+def forget() -> None:
+    """Undo every `load_plugin`."""
+    for plugin in _loaded.values():
+        for kind, name in plugin.names:
+            REGISTRIES[f"{kind}s"].remove(name)
+        sys.modules.pop(f"plugin_{plugin.path.stem}", None)
+    _loaded.clear()
+    look_again()
 
 
 def load_plugins(paths: Iterable[str | Path]) -> None:

@@ -14,7 +14,7 @@ from throughtime.networks.registry import nearest, parse_spec, third_party
 from throughtime.networks.third_party import contained
 from throughtime.tasks import Metric, make_task
 
-from .environment import environment, fingerprint, plugin_sources
+from .environment import environment, fingerprint, look_again, plugin_sources
 from .experiment import RunConfig
 from .plugins import loaded
 from .progress import Reporter
@@ -89,6 +89,7 @@ class SuiteRunner:
         self._ended: set[str] = set()
         self._facts: dict[str, TaskFacts] | None = None
         self._broken_tasks: dict[str, str] = {}
+        look_again()
         for task in dict.fromkeys(group.task for group in self.groups):
             self._checksums[task] = self._checksum(task)
         for group in self.groups:

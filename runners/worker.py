@@ -17,7 +17,7 @@ from typing import Any
 
 import pebble
 
-from .environment import fingerprint, imported, source_hash
+from .environment import fingerprint, look_again
 from .experiment import RunConfig
 from .store import Record
 
@@ -149,8 +149,7 @@ def _end_with_parent() -> None:
 
 def _check_code(job: Job) -> None:
     """A record must never stand under the key of other code than it was made with."""
-    source_hash.cache_clear()
-    imported.cache_clear()
+    look_again()
     if job.modules and job.config.key(fingerprint(job.modules, job.data, job.config.device)) != job.key:
         raise RuntimeError("the code changed while the suite ran; give the same command again")
 
@@ -172,7 +171,7 @@ def _execute(job: Job, notes: str) -> dict[str, Any]:
     ended: dict[str, Any] = started(job)
     outcome, printed = Outcome(), Tail()
     try:
-        with _heard(printed) if job.plugins else nullcontext():
+        with heard(printed) if job.plugins else nullcontext():
             load_plugins(job.files)
             _check_code(job)
             trainer = Trainer(job.config)
@@ -210,7 +209,8 @@ class Tail(io.TextIOBase):
 
 
 @contextmanager
-def _heard(tail: Tail) -> Iterator[None]:
+def heard(tail: Tail) -> Iterator[None]:
+    """What is printed in this block goes to the tail."""
     with redirect_stdout(tail), redirect_stderr(tail):
         yield
 

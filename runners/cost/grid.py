@@ -8,6 +8,7 @@ import importlib.metadata
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as DeadlineExceeded
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import pebble
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import CELLS, BadInput
 
-from ..environment import environment, fingerprint, source_hash
+from ..environment import environment, fingerprint, look_again, plugin_sources
+from ..plugins import load_plugins, loaded
 from ..suite_runner import check_device
-from ..worker import death, failure, one_line, worker_pool
+from ..worker import Tail, death, failure, heard, one_line, worker_pool
 from .point import Cost, Point, measure
 from .store import FORMAT, CostStore, LineKeys, Manifest
 from .suite import CostSuite, load_cost_suite
@@ -63,6 +65,7 @@ class CostRunner:
                     f"not of {self.suite.name} on {self.device}; give another directory with --out"
                 )
         self._fingerprints: dict[tuple[str, str], str] = {}
+        look_again()
         self._jobs: dict[str, _Job] = {}
         self._lines: list[LineKeys] = []
         for number, sweep in enumerate(self.suite.sweeps):
@@ -97,18 +100,27 @@ class CostRunner:
         )
         if todo:
             self.store.write_environment(environment(self.device))
-            with worker_pool(1) as pool:
-                running = [pool.schedule(_execute, args=(job.point,), timeout=job.deadline) for job in todo]
-                for job, future in zip(todo, running, strict=True):
-                    cost = _cost(job, future)
-                    self._check_code(job)
-                    self.store.write_record(cost)
-                    on_cost(cost)
+            plugins = {job.key for job in todo if plugin_sources(_roots(job.point))}
+            self._measure([job for job in todo if job.key not in plugins], on_cost)
+            self._measure([job for job in todo if job.key in plugins], on_cost, runs_a_process=1)
         for key in self._jobs:
             record = self.store.record(key)
             assert record is not None, "a point ended without a record"
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
         return summary
+
+    def _measure(self, jobs: list[_Job], on_cost: Callable[[Cost], None], runs_a_process: int = 0) -> None:
+        """One after the other; a plugin's each in a fresh process, where it may change what it likes."""
+        if not jobs:
+            return
+        files = tuple(str(plugin.path) for plugin in loaded()) if runs_a_process else ()
+        with worker_pool(1, runs_a_process) as pool:
+            running = [pool.schedule(_execute, args=(job.point, files), timeout=job.deadline) for job in jobs]
+            for job, future in zip(jobs, running, strict=True):
+                cost = _cost(job, future)
+                self._check_code(job)
+                self.store.write_record(cost)
+                on_cost(cost)
 
     def _fingerprint(self, point: Point) -> str:
         pair = (point.algorithm, point.cell)
@@ -118,7 +130,7 @@ class CostRunner:
 
     def _check_code(self, job: _Job) -> None:
         """A record must never stand under the key of other code than it was made with."""
-        source_hash.cache_clear()
+        look_again()
         if job.point.key(fingerprint(_roots(job.point), "", self.device)) != job.key:
             raise BadInput("the code changed while it was measured; give the same command again")
 
@@ -134,10 +146,12 @@ def _roots(point: Point) -> tuple[str, ...]:
     return algorithm.__module__, cell.__module__, measure.__module__
 
 
-def _execute(point: Point) -> dict[str, Any]:
-    """In the worker: one point, to the content of its record."""
+def _execute(point: Point, files: tuple[str, ...]) -> dict[str, Any]:
+    """In the worker: one point, to the content of its record, with the loose files that it may need."""
     try:
-        return {"status": "done", **measure(point)}
+        with heard(Tail()) if files else nullcontext():
+            load_plugins(files)
+            return {"status": "done", **measure(point)}
     except (Exception, SystemExit) as error:
         return failure(error)
 

@@ -10,7 +10,7 @@ import pytest
 
 from throughtime.runners.experiment import RunConfig
 
-BROKEN = Path(__file__).parent / "broken"
+BROKEN = Path(__file__).parent / "broken.py"
 
 TINY = """
 algorithms = ["full", "readout_only"]
@@ -32,21 +32,20 @@ def command() -> list[str]:
     return [sys.executable, "-c", "from throughtime.runners.cli import main; main()"]
 
 
-def environment(*, broken: bool = False) -> dict[str, str]:
-    """Copy this process's environment, with the broken algorithms and tasks on the path if they are wanted."""
-    path = os.pathsep.join(filter(None, (str(BROKEN), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": path} if broken else {})}
+def environment() -> dict[str, str]:
+    """Copy this process's environment."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")
 def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line with some words, in the folder `cwd`; `broken=True` adds the broken plugins."""
+    """Run the command line with some words, in the folder `cwd`; `broken=True` adds the broken plugin."""
 
     def call(*words: object, cwd: Path | None = None, broken: bool = False) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command(), *map(str, words)],
+            [*command(), *map(str, words), *(["--plugin", str(BROKEN)] if broken else [])],
             cwd=cwd or tmp_path_factory.mktemp("empty"),
-            env=environment(broken=broken),
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=240,

@@ -64,7 +64,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are measured without a worker, which takes seconds to start."""
 
     @contextmanager
-    def pool(workers):
+    def pool(workers, runs_a_process):
         yield Pool()
 
     monkeypatch.setattr(grid, "worker_pool", pool)
