@@ -151,7 +151,7 @@ class Registry(Generic[T]):
         before, self._added[name] = self._added.get(name), cls
         try:
             if before not in (None, cls):
-                files = f"{source_file(before)} and {source_file(cls)}"  # type: ignore[arg-type]
+                files = f"{source_file(before)} and {source_file(cls)}"
                 raise BadInput(f"two things are the {self.kind} {name!r}: {files}; rename one of them")
             self.get(name)
         except BadInput:
@@ -206,7 +206,7 @@ class Registry(Generic[T]):
             if not (inspect.isclass(found) and issubclass(found, self.base)):
                 raise TypeError(f"{point.value} is no class derived from {self.base.__name__}")
             if inspect.isabstract(found):
-                raise TypeError(f"{point.value} lacks {', '.join(sorted(found.__abstractmethods__))}")
+                raise TypeError(f"{point.value} lacks {missing_methods(found)}")
         assert issubclass(found, self.base)
         return found
 
@@ -240,6 +240,11 @@ def source_file(cls: type) -> str:
         return inspect.getfile(cls)
     except (OSError, TypeError):
         return cls.__module__
+
+
+def missing_methods(cls: type) -> str:
+    """Of an abstract class, what a subclass owes."""
+    return ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
 
 
 def third_party(cls: type) -> bool:

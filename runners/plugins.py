@@ -16,6 +16,7 @@ from typing import Any
 from throughtime.algorithms import ALGORITHMS
 from throughtime.forcings import FORCINGS
 from throughtime.networks import CELLS, BadInput, Registry
+from throughtime.networks.registry import missing_methods
 from throughtime.networks.third_party import contained
 from throughtime.tasks import TASKS
 
@@ -127,8 +128,7 @@ def _parts(module: Any, path: str | Path) -> list[tuple[Registry[Any], type]]:
         for registry in REGISTRIES.values():
             if issubclass(cls, registry.base) and not cls.__name__.startswith("_"):
                 if inspect.isabstract(cls):
-                    missing = ", ".join(sorted(cls.__abstractmethods__))
-                    unfinished.append(f"; its class {cls.__name__} lacks {missing}")
+                    unfinished.append(f"; its class {cls.__name__} lacks {missing_methods(cls)}")
                 else:
                     found.append((registry, cls))
     if not found:
