@@ -7,10 +7,27 @@ if TYPE_CHECKING:
     from .run import run_suite
     from .store import load_curves, load_results
     from .suite import Suite, load_suite
+    from .verify.algorithm import algorithm_checks, check_algorithm
 
-__all__ = ["Suite", "load_curves", "load_results", "load_suite", "run_suite"]
+__all__ = [
+    "Suite",
+    "algorithm_checks",
+    "check_algorithm",
+    "load_curves",
+    "load_results",
+    "load_suite",
+    "run_suite",
+]
 
-_HOMES = {"Suite": "suite", "load_curves": "store", "load_results": "store", "load_suite": "suite", "run_suite": "run"}
+_HOMES = {
+    "Suite": "suite",
+    "algorithm_checks": "verify.algorithm",
+    "check_algorithm": "verify.algorithm",
+    "load_curves": "store",
+    "load_results": "store",
+    "load_suite": "suite",
+    "run_suite": "run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Verification: what a part promises against what is measured."""
