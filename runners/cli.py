@@ -199,6 +199,27 @@ def check(
 
 
 @app.command()
+def verify(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME_OR_FILE", help="An algorithm, with parameters if you like, or a plugin's file."),
+    ],
+    plugin: Plugins = None,
+) -> None:
+    """Whether an algorithm does what it promises: each promise beside what is measured; exit 1 where one is broken."""
+    from .verify.command import parts, tally
+    from .verify.command import verify as run_checks
+
+    with _bad_input("nothing is kept of an interrupted verify."):
+        findings = []
+        for part in parts(name):
+            findings += run_checks(part, _print)
+        _print(f"\n{tally(findings)}.")
+    if any(finding.bad for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(
     noise: Annotated[
         bool, typer.Option("--noise", help="Time this code against itself: how often would `check` be wrong here?")

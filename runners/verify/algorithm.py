@@ -5,11 +5,9 @@ draws; memory is counted, not timed.
 """
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +17,7 @@ from throughtime.runners.measure import carried, carry_bytes, count_updates
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import squared_error
 
+from . import process_state
 from .check import Check, Finding, NotPromised, Refuted, examine, make_checks
 from .problems import (
     CELLS,
@@ -41,11 +40,11 @@ BEYOND = 1e-12
 LONGEST = 200
 """An `exact_up_to` above this is verified up to here."""
 
-DRAWS = 400
-"""Draws of a random algorithm; at the least so many that their mean is known to a few per cent."""
+DRAWS, FIRST_DRAWS = 1000, 6
+"""Draws of what is random, and those that show whether it is."""
 
-SIGMAS = 6.0
-"""A mean of draws is refuted beyond so many standard errors: 2e-9 for each number, and there are a hundred."""
+SIGMAS = 5.0
+"""A mean of draws is refuted beyond so many standard errors: 6e-7 for each number, and there are about a hundred."""
 
 
 def algorithm_checks(
@@ -124,7 +123,7 @@ def shares_sum_to_one(algorithm: Algorithm) -> str:
     """Weights are each update's share of the batch's targets: 0 or more, and 1 over a sequence, or on average.
     Look at: `batch.share(start, stop)`, which gives the share of a window's targets.
     """
-    worst = 0.0
+    near = []
     for mask in MASKS:
         problem = make_problem(mask=mask)
 
@@ -134,10 +133,8 @@ def shares_sum_to_one(algorithm: Algorithm) -> str:
                 raise Refuted(f"an update's weight is {min(weights)} ({problem.name})")
             return torch.tensor([sum(weights)], dtype=torch.float64)
 
-        worst = max(
-            worst, _agree(algorithm, total, torch.ones(1, dtype=torch.float64), f"weights' sum ({problem.name})")
-        )
-    return f"1, {_within(algorithm, worst)}, for targets at {', '.join(MASKS)}"
+        near.append(_agree(total, torch.ones(1, dtype=torch.float64), f"weights' sum ({problem.name})"))
+    return f"1 {_listed(near, MASKS)}"
 
 
 def losses_are_means(algorithm: Algorithm) -> str:
@@ -145,13 +142,13 @@ def losses_are_means(algorithm: Algorithm) -> str:
     Look at: `window.mean_loss(outputs)`, which divides by the window's targets; a sum, or a mean over all steps where
     some are masked, is another number.
     """
-    worst = 0.0
+    near = []
     for mask in MASKS:
         problem = make_problem(mask=mask)
         with torch.no_grad():
             expected = problem.batch.mean_loss(problem.network.unroll(problem.batch.inputs)[0]).double().reshape(1)
-        worst = max(worst, _agree(algorithm, _total_loss(algorithm, problem), expected, f"mean loss ({problem.name})"))
-    return f"the mean loss, {_within(algorithm, worst)}, for targets at {', '.join(MASKS)}"
+        near.append(_agree(_total_loss(algorithm, problem), expected, f"mean loss ({problem.name})"))
+    return f"the mean loss {_listed(near, MASKS)}"
 
 
 def _total_loss(algorithm: Algorithm, problem: Problem, carry: object = None) -> Callable[[int], Tensor]:
@@ -205,7 +202,7 @@ def carries_the_state_on(algorithm: Algorithm) -> str:
             _, state = whole.network.unroll(first.batch.inputs)
             outputs, _ = whole.network.unroll(second.batch.inputs, state)
             expected = second.batch.mean_loss(outputs).double().reshape(1)
-        _agree(algorithm, _total_loss(algorithm, second, carry), expected, f"mean loss given the carry ({second.name})")
+        _agree(_total_loss(algorithm, second, carry), expected, f"mean loss given the carry ({second.name})")
     return f"the loss of steps 6 to 9 given the carry of steps 0 to 5 is that of one run ({', '.join(CELLS)})"
 
 
@@ -218,54 +215,19 @@ def leaves_the_rest_alone(algorithm: Algorithm) -> str:
     tensors = {**dict(network.state_dict()), "inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask}
     before = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
     flags = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
-    state = _state_of_the_process()
-    try:
-        for _ in problem.updates(algorithm):
-            for name, kept in before.items():
-                tensor = network.state_dict().get(name, tensors[name])
-                if tensor is None or not torch.equal(tensor, kept):
-                    raise Refuted(f"{name} is changed at an update")
-        if {name: parameter.requires_grad for name, parameter in network.named_parameters()} != flags:
-            raise Refuted("requires_grad of a parameter is changed")
-        if not network.training:
-            raise Refuted("the network is put into evaluation mode")
-        changed = [name for name, value in _state_of_the_process().items() if not _same(value, state[name])]
-        if changed:
-            raise Refuted(f"{', '.join(changed)}: changed for the whole process")
-    finally:
-        _restore(state)
+    process = process_state.now()
+    for _ in problem.updates(algorithm):
+        for name, kept in before.items():
+            tensor = network.state_dict().get(name, tensors[name])
+            if tensor is None or not torch.equal(tensor, kept):
+                raise Refuted(f"{name} is changed at an update")
+    if {name: parameter.requires_grad for name, parameter in network.named_parameters()} != flags:
+        raise Refuted("requires_grad of a parameter is changed")
+    if not network.training:
+        raise Refuted("the network is put into evaluation mode")
+    if changed := process_state.changes(process):
+        raise Refuted(f"{', '.join(changed)}: changed for the whole process")
     return "parameters, data, random and other global state as before"
-
-
-def _state_of_the_process() -> dict[str, object]:
-    return {
-        "torch's random state": torch.get_rng_state(),
-        "numpy's random state": np.random.get_state()[1],  # noqa: NPY002 (what a plugin may have used)
-        "Python's random state": random.getstate(),
-        "the default dtype": torch.get_default_dtype(),
-        "the number of threads": torch.get_num_threads(),
-        "whether gradients are recorded": torch.is_grad_enabled(),
-        "whether anomalies are detected": torch.is_anomaly_enabled(),
-        "whether algorithms must be deterministic": torch.are_deterministic_algorithms_enabled(),
-    }
-
-
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.array_equal(one, other)
-    return one == other
-
-
-def _restore(state: Mapping[str, object]) -> None:
-    dtype, threads = state["the default dtype"], state["the number of threads"]
-    assert isinstance(dtype, torch.dtype)
-    assert isinstance(threads, int)
-    torch.set_default_dtype(dtype)
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(bool(state["whether gradients are recorded"]))
-    torch.use_deterministic_algorithms(bool(state["whether algorithms must be deterministic"]))
 
 
 def repeats_with_its_generator(algorithm: Algorithm) -> str:
@@ -273,15 +235,11 @@ def repeats_with_its_generator(algorithm: Algorithm) -> str:
     Look at: draws that do not take `generator=generator`, and what an instance keeps from one call to the next.
     """
     problem = make_problem("lstm")
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(1)
-        first = problem.estimate(algorithm, seed=5)
-        make_problem("lstm", length=4).estimate(algorithm, seed=6)
-        torch.manual_seed(2)
-        again = problem.estimate(algorithm, seed=5)
-    finally:
-        torch.set_rng_state(state)
+    torch.manual_seed(1)
+    first = problem.estimate(algorithm, seed=5)
+    make_problem("lstm", length=4).estimate(algorithm, seed=6)
+    torch.manual_seed(2)
+    again = problem.estimate(algorithm, seed=5)
     if apart := _largest(first, again):
         raise Refuted(f"two estimates with the same seed differ by {apart:.2g}")
     other = _largest(first, problem.estimate(algorithm, seed=7))
@@ -334,7 +292,7 @@ def is_unbiased(algorithm: Algorithm) -> str:
     """
     if not algorithm.unbiased:
         raise NotPromised(f"unbiased is {algorithm.unbiased}")
-    words = []
+    near = []
     for cell in CELLS:
         problem = make_problem(cell, length=5, units=3)
         expected = _flat(exact_gradient(problem))
@@ -342,9 +300,8 @@ def is_unbiased(algorithm: Algorithm) -> str:
         def draw(seed: int, problem: Problem = problem) -> Tensor:
             return _flat(problem.estimate(algorithm, seed=seed))
 
-        within = _agree(algorithm, draw, expected, f"gradient ({problem.name})")
-        words.append(f"{cell} {_within(algorithm, within)}")
-    return f"the mean is the exact gradient: {'; '.join(words)}"
+        near.append(_agree(draw, expected, f"gradient ({problem.name})"))
+    return f"the mean is the exact gradient {_listed(near, CELLS)}"
 
 
 def is_online(algorithm: Algorithm) -> str:
@@ -465,40 +422,41 @@ def _largest(one: Gradient, other: Gradient) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def _random(algorithm: Algorithm) -> bool:
-    """Whether the generator makes a difference."""
-    problem = make_problem(length=12)
-    return any(
-        _largest(problem.estimate(algorithm), problem.estimate(algorithm, seed=seed)) > 0 for seed in range(1, 6)
-    )
+def _agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
+    """How near the mean over draws is to what is expected; where the first draws are all alike, how near that one is.
 
-
-def _agree(algorithm: Algorithm, draw: Callable[[int], Tensor], expected: Tensor, what: str) -> float:
-    """How far the mean over draws is from what is expected, in standard errors; relatively where nothing is random.
+    Args:
+        draw: from a seed to numbers.
+        expected: what they are, or are on average.
+        what: they are, in words.
 
     Raises:
         Refuted: too far.
     """
-    first = draw(0)
-    if not _random(algorithm):
-        apart = float((first - expected).norm() / expected.norm().clamp_min(1e-300))
+    drawn = [draw(seed) for seed in range(FIRST_DRAWS)]
+    if all(torch.equal(one, drawn[0]) for one in drawn):
+        apart = float((drawn[0] - expected).norm() / expected.norm().clamp_min(1e-300))
         if not apart <= ROUNDING:
-            raise Refuted(f"{_shown(first)} for {_shown(expected)}, the {what}")
-        return apart
-    drawn = torch.stack([first, *(draw(seed) for seed in range(1, DRAWS))])
-    mean, error = drawn.mean(dim=0), drawn.std(dim=0) / DRAWS**0.5
+            raise Refuted(f"{_shown(drawn[0])} for {_shown(expected)}, the {what}")
+        return f"within {apart:.1g}"
+    numbers = torch.stack([*drawn, *(draw(seed) for seed in range(FIRST_DRAWS, DRAWS))])
+    mean, error = numbers.mean(dim=0), numbers.std(dim=0) / DRAWS**0.5
     apart_by = (mean - expected).abs()
-    floor = ROUNDING * expected.abs().max()
-    sigmas = float(torch.where(apart_by <= floor, 0.0, apart_by / error.clamp_min(1e-300)).max())
+    rounding = ROUNDING * expected.abs().max()
+    sigmas = float(torch.where(apart_by <= rounding, 0.0, apart_by / error.clamp_min(1e-300)).max())
     if not sigmas <= SIGMAS:
         raise Refuted(
             f"{_shown(mean)} on average for {_shown(expected)}, {sigmas:.3g} standard errors away: the {what}"
         )
-    return sigmas
+    known = float(error.norm() / expected.norm())
+    return f"within {sigmas:.2g} standard errors, which are {known:.1%} of it, over {DRAWS:,} draws"
 
 
-def _within(algorithm: Algorithm, apart: float) -> str:
-    return f"within {apart:.2g} standard errors of {DRAWS} draws" if _random(algorithm) else f"within {apart:.1g}"
+def _listed(near: Sequence[str], where: Sequence[str]) -> str:
+    """One for all where all are alike."""
+    if len(set(near)) == 1:
+        return f"{near[0]} ({', '.join(where)})"
+    return "; ".join(f"{how} ({place})" for how, place in zip(near, where, strict=True))
 
 
 def _shown(values: Tensor) -> str:

@@ -14,6 +14,8 @@ from throughtime.networks import BadInput
 from throughtime.networks.registry import nearest
 from throughtime.networks.third_party import place
 
+from . import process_state
+
 T = TypeVar("T")
 
 Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "not promised"]
@@ -75,8 +77,9 @@ class Check(Generic[T]):
         return self.function.__name__
 
     def find(self) -> Finding:
-        """Measure; never raises."""
+        """Measure; never raises, and leaves the process as it was."""
         promised, look_at = _words(self.function)
+        before = process_state.now()
         try:
             measured, failed = self.function(self.subject), False
         except NotPromised as why:
@@ -85,6 +88,8 @@ class Check(Generic[T]):
             measured, failed = str(refuted), True
         except (Exception, SystemExit) as error:
             measured, failed = f"{type(error).__name__}: {' '.join(str(error).split())}{place(error)}", True
+        finally:
+            process_state.restore(before)
         if self.reason:
             if failed:
                 return Finding(self.name, promised, measured, "expected failure", self.reason)

@@ -1,0 +1,94 @@
+"""Every built-in algorithm holds what it promises, and every seeded defect is caught by its check."""
+
+import pytest
+from defects import DEFECTS, Coin, Sound
+
+from throughtime.algorithms import ALGORITHMS, make_algorithm
+from throughtime.networks import BadInput
+from throughtime.runners import algorithm_checks, check_algorithm
+from throughtime.runners.verify.algorithm import CHECKS
+
+SPECS = {"truncated": "truncated(k1=2, k2=5)", "online": "online(depth=4)", "stochastic": "stochastic(length=4)"}
+BUILT_IN = [
+    *(SPECS.get(name, name) for name in ALGORITHMS.names()),
+    "truncated(k1=4, k2=4)",
+    "truncated(k1=1, k2=6)",
+    "stochastic(length=5, draws=3, burn_in=2)",
+    "rtrl(update_every=3)",
+    "readout_only(update_every=4)",
+]
+BY_DESIGN = {
+    "stochastic(length=5, draws=3, burn_in=2)": {
+        "carries_the_state_on": "the state that it hands on is warmed up from zero over burn_in steps"
+    }
+}
+SEEDED = [(check, defect) for check, defects in DEFECTS.items() for defect in defects]
+
+
+@pytest.mark.parametrize("spec", BUILT_IN)
+@pytest.mark.parametrize("number", range(len(CHECKS)), ids=[check.__name__ for check in CHECKS])
+def test_a_built_in_holds_what_it_promises(spec, number):
+    algorithm_checks(make_algorithm(spec), BY_DESIGN.get(spec))[number]()
+
+
+@pytest.mark.parametrize("kind", [Sound, Coin])
+def test_what_the_defects_are_made_of_is_sound(kind):
+    assert not [finding for finding in check_algorithm(kind()) if finding.bad]
+
+
+@pytest.mark.parametrize(("check", "defect"), SEEDED, ids=[f"{check}-{defect.__name__}" for check, defect in SEEDED])
+def test_a_defect_is_caught_by_its_check(check, defect):
+    (one,) = [one for one in algorithm_checks(defect()) if one.name == check]
+    finding = one.find()
+    assert finding.outcome == "failed", finding
+    assert finding.look_at
+
+
+def test_each_check_has_three_defects():
+    assert {check.__name__ for check in CHECKS} == set(DEFECTS)
+    assert min(len(defects) for defects in DEFECTS.values()) >= 3
+
+
+def test_failing_says_what_was_promised_measured_and_where_to_look():
+    with pytest.raises(AssertionError) as caught:
+        check_algorithm(DEFECTS["fills_every_gradient"][0]())
+    text = str(caught.value)
+    assert "fills_every_gradient: failed" in text
+    assert "promised: At each update every p.grad is a finite tensor" in text
+    assert "measured: readout.bias.grad is None at update 1" in text
+    assert "look at: parameters that your loss does not reach (a bias, the readout)" in text
+
+
+def test_an_exception_names_its_place():
+    (one,) = [one for one in algorithm_checks(DEFECTS["works_everywhere"][0]()) if one.name == "works_everywhere"]
+    assert "defects.py, line" in one.find().measured
+
+
+def test_an_expected_failure_is_no_failure():
+    broken = DEFECTS["losses_are_means"][0]()
+    findings = {finding.check: finding for finding in check_algorithm(broken, WRONG_SUM)}
+    assert findings["losses_are_means"].outcome == "expected failure"
+    assert findings["losses_are_means"].look_at == "it is the sum"
+
+
+def test_an_expected_failure_may_stand_in_the_class():
+    class Known(DEFECTS["losses_are_means"][0]):
+        expected_failures = WRONG_SUM
+
+    assert check_algorithm(Known())
+
+
+def test_an_expected_failure_that_passes_is_told():
+    with pytest.raises(
+        AssertionError, match=r"losses_are_means: unexpected pass(.|\n)*take it out of expected_failures"
+    ):
+        check_algorithm(Sound(), {"losses_are_means": "it is the sum"})
+
+
+def test_an_unknown_check_is_told():
+    with pytest.raises(BadInput, match="'loses_are_means', which is no check; did you mean 'losses_are_means'"):
+        algorithm_checks(Sound(), {"loses_are_means": "a typo"})
+
+
+AFFECTED = ("losses_are_means", "carries_the_state_on", "is_exact_up_to", "differentiates_what_unroll_gives")
+WRONG_SUM = dict.fromkeys(AFFECTED, "it is the sum")

@@ -1,0 +1,84 @@
+"""`throughtime verify` as a user meets it, also with code that ends or wrecks its process."""
+
+import pytest
+
+from throughtime.networks import BadInput
+from throughtime.runners import plugins
+from throughtime.runners.verify import command
+from throughtime.runners.verify.check import Finding
+
+BAD = '''
+"""Bad ideas."""
+
+import os
+import sys
+
+import torch
+
+from throughtime.algorithms.full import Full
+
+
+class Wrecking(Full):
+    """Ends the process at long sequences, loops at streams, exits, prints and meddles elsewhere."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        print("y" * 1_000_000)
+        if batch.length == 24:
+            os._exit(3)
+        if carry is not None:
+            while True:
+                pass
+        if batch.length == 1:
+            sys.exit("not long enough")
+        torch.set_default_dtype(torch.float16)
+        yield from super().updates(network, batch, carry, generator=generator)
+'''
+
+
+def test_a_built_in_passes(throughtime):
+    process = throughtime("verify", "truncated(k1=2, k2=5)")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.startswith("algorithm truncated(k1=2, k2=5): 14 checks")
+    assert "measured  equal within" in process.stdout
+    assert "costs of a batch beside full BPTT's" in process.stdout
+    assert process.stdout.endswith("1 not promised, 13 passed.\n")
+
+
+def test_what_wrecks_its_process_is_a_verdict(tmp_path):
+    (tmp_path / "bad.py").write_text(BAD, encoding="utf-8")
+    findings = {}
+    said = []
+    (part,) = command.parts(str(tmp_path / "bad.py"))
+    for finding in command.verify(part, said.append, deadline=12):
+        findings[finding.check] = finding
+    plugins.forget()
+    assert len(findings) == 14
+    assert "the process ended with exit code 3" in findings["sees_each_step_of_the_optimizer"].measured
+    assert "did not end within 12 s" in findings["carries_the_state_on"].measured
+    assert "SystemExit: not long enough" in findings["works_everywhere"].measured
+    assert "the default dtype: changed for the whole process" in findings["leaves_the_rest_alone"].measured
+    assert findings["repeats_with_its_generator"].outcome == "passed"
+    assert "yyyy" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("trunated", "nothing that can be verified is called 'trunated'; did you mean 'truncated'"),
+        ("no_such.py", "a plugin is a Python file, and there is none of that name"),
+        ("truncated(k3=1)", "has no parameter 'k3'"),
+    ],
+)
+def test_a_wrong_word_is_told(given, message):
+    with pytest.raises(BadInput, match=message):
+        [part.checks() for part in command.parts(given)]
+
+
+def test_a_finding_in_words_says_where_to_look():
+    text = command.in_words(Finding("adds_up", "It adds up.", "2 + 2 = 5", "failed", "the sum"))
+    assert " ".join(text.split()) == "FAILED adds_up promised It adds up. measured 2 + 2 = 5 look at the sum"
+
+
+def test_outcomes_are_counted():
+    findings = [Finding("a", "", "", "passed"), Finding("b", "", "", "failed"), Finding("c", "", "", "passed")]
+    assert command.tally(findings) == "1 failed, 2 passed"
