@@ -15,6 +15,7 @@ LENGTHS = {
     "online(depth=5)": 10,
     "stochastic(length=10)": 20,
     "rtrl": 10,
+    "uoro": 5,
     "readout_only": 20,
 }
 """Of each algorithm the time steps of a batch."""
@@ -52,7 +53,8 @@ TIMED = [
     Case("rtrl", "lstm"),
     Case("readout_only", "gru"),
 ]
-"""What tier 1 times: every algorithm and every cell, in few enough cases for a pull request's patience."""
+"""What tier 1 times: every cell, and the algorithms that `results/false_alarms.py` was run with, in few enough cases for
+a pull request's patience."""
 
 
 def without_case() -> list[str]:

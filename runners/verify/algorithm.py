@@ -40,7 +40,7 @@ BEYOND = 1e-12
 LONGEST = 200
 """An `exact_up_to` above this is verified up to here."""
 
-DRAWS, FIRST_DRAWS = 1000, 6
+DRAWS, FIRST_DRAWS = 600, 6
 """Draws of what is random, and those that show whether it is."""
 
 SIGMAS = 5.0
@@ -294,7 +294,7 @@ def is_unbiased(algorithm: Algorithm) -> str:
         raise NotPromised(f"unbiased is {algorithm.unbiased}")
     near = []
     for cell in CELLS:
-        problem = make_problem(cell, length=5, units=3)
+        problem = make_problem(cell, length=4, units=3)
         expected = _flat(exact_gradient(problem))
 
         def draw(seed: int, problem: Problem = problem) -> Tensor:

@@ -254,7 +254,7 @@ class Accumulates(Sound):
 
 
 class CoinIsLoaded(Coin):
-    odds = 0.4
+    odds = 0.35
 
 
 class CoinWeighsTwice(Coin):

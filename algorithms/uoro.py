@@ -1,0 +1,111 @@
+"""UORO, unbiased online recurrent optimization: RTRL's influence matrix kept as a random product of two vectors.
+
+The influence G_t = ∂s_t/∂θ of RTRL is replaced by s̃_t θ̃_tᵀ, whose mean over random signs ν is G_t:
+
+    s̃_t = ρ0 (∂F/∂s) s̃_{t-1} + ρ1 ν,     θ̃_t = θ̃_{t-1} / ρ0 + (νᵀ ∂F/∂θ) / ρ1.
+
+ρ0 and ρ1 balance the norms of the two, which makes the noise least. Memory is that of a few gradients, the cost of a
+step that of a few steps, whatever the size; the price is noise, which grows with the time that the influence spans.
+Each sequence of a batch has a pair of its own. (Tallec & Ollivier, "Unbiased Online Recurrent Optimization", ICLR 2018,
+algorithm 1.)
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+
+from throughtime.networks import Network, State
+from throughtime.tasks.base import Batch
+
+from .base import Algorithm, Update, backward
+
+Gradients = dict[str, Tensor]
+
+
+class UORO(Algorithm):
+    """A random, unbiased, rank-one influence matrix."""
+
+    exact_up_to = 0
+    unbiased = True
+    online = True
+    backward_mode = False
+
+    def updates(
+        self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """One update a step."""
+        step = _Step(network)
+        state, s, theta = carry or _nothing(network, batch.size)
+        for t in range(batch.length):
+            signs = tuple(_signs_like(part, generator) for part in state)
+            parameters = {f"network.{name}": p.detach() for name, p in network.named_parameters()}
+            state, along, back = step.differentiate(parameters, batch.inputs[t], state, s, signs)
+            rho0 = _ratio(_norm(theta.values()), _norm(along))
+            rho1 = _ratio(_norm(back.values()), _norm(signs))
+            s = tuple(_times(rho0, a) + _times(rho1, nu) for a, nu in zip(along, signs, strict=True))
+            theta = {name: _times(1 / rho0, theta[name]) + _times(1 / rho1, back[name]) for name in theta}
+
+            hidden = state[0].clone().requires_grad_()
+            with torch.enable_grad():
+                loss = batch.window(t, t + 1).mean_loss(network.readout(hidden)[None])
+            (by_hidden,) = torch.autograd.grad(loss, hidden, retain_graph=True)
+            backward(network, loss)
+            credit = (by_hidden * s[0]).sum(dim=1)
+            for name, parameter in network.named_parameters():
+                assert parameter.grad is not None
+                parameter.grad += torch.tensordot(credit, theta[f"network.{name}"], dims=1)
+            yield Update(loss.detach(), batch.share(t, t + 1), (state, s, theta))
+
+
+class _Step(nn.Module):
+    """One step of one sequence, as a module's forward: `functional_call` calls that."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, state: State) -> State:
+        return tuple(part[0] for part in self.network.step(x[None], tuple(part[None] for part in state)))
+
+    def differentiate(
+        self, parameters: Gradients, x: Tensor, state: State, s: State, signs: State
+    ) -> tuple[State, State, Gradients]:
+        """For each sequence the new state F, (∂F/∂s) s̃, and νᵀ ∂F/∂θ."""
+
+        def of_one(x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
+            new, pull = vjp(lambda *of: functional_call(self, of[0], (x, of[1])), parameters, state)
+            _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # the transpose of the transpose: jvp in reverse
+            return new, push(s)[0], pull(signs)[0]
+
+        with torch.no_grad():
+            new, along, back = vmap(of_one)(x, state, s, signs)
+        return new, along, back
+
+
+def _nothing(network: Network, sequences: int) -> tuple[State, State, Gradients]:
+    """The state before a sequence, and an influence of zero."""
+    state = network.initial_state(sequences)
+    theta = {f"network.{name}": p.new_zeros(sequences, *p.shape) for name, p in network.named_parameters()}
+    return state, tuple(torch.zeros_like(part) for part in state), theta
+
+
+def _signs_like(part: Tensor, generator: torch.Generator | None) -> Tensor:
+    return (2 * torch.randint(2, part.shape, generator=generator) - 1).to(part)
+
+
+def _norm(parts: Iterable[Tensor]) -> Tensor:
+    """Of each sequence's vector, (B,), given in parts (B, …)."""
+    return torch.cat([part.flatten(1) for part in parts], dim=1).norm(dim=1)
+
+
+def _ratio(above: Tensor, below: Tensor) -> Tensor:
+    """√(above / below); 1 where one of them is zero, and nothing is to be balanced."""
+    return torch.where((above > 0) & (below > 0), (above / below).sqrt(), 1.0)
+
+
+def _times(scale: Tensor, values: Tensor) -> Tensor:
+    """Each sequence's values by its scale: (B,) and (B, …)."""
+    return scale.reshape(-1, *[1] * (values.dim() - 1)) * values
