@@ -53,8 +53,7 @@ TIMED = [
     Case("rtrl", "lstm"),
     Case("readout_only", "gru"),
 ]
-"""What tier 1 times: every cell, and the algorithms that `results/false_alarms.py` was run with, in few enough cases for
-a pull request's patience."""
+"""What tier 1 times: every cell, and every algorithm that `results/false_alarms.py` was run with, in few cases."""
 
 
 def without_case() -> list[str]:
