@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from throughtime.runners import load_results
+from throughtime.runners.cost.scaling import TOLERANCE, Quantity
+from throughtime.runners.cost.store import load_costs
+from throughtime.runners.cost.suite import LETTERS
 from throughtime.runners.statistics import supported_better
 from throughtime.runners.summary import Row, TaskTable, summarise
 
@@ -49,7 +52,51 @@ def forcing() -> str:
     return "\n\n".join(parts)
 
 
-PIECES: dict[str, Callable[[], str]] = {"quickstart table": whole_table, "real": real, "forcing": forcing}
+def cost() -> str:
+    """The tanh RNN's scaling laws, measured from exact counts beside theory, and the kernels beside other code."""
+    costs = load_costs(REFERENCE / "cost")
+    rows: dict[str, dict[str, str]] = {}
+    for line in costs.lines:
+        found = line.scaling
+        if found.cell == "rnn" and found.axis != "batch_size":
+            row = rows.setdefault(found.algorithm, {"algorithm": found.algorithm})
+            for quantity, words in QUANTITIES.items():
+                law = found.laws.get(quantity)
+                row[f"{words} in {LETTERS[found.axis]}"] = f"{found.measured[quantity]:.2f} ({law or '–'})"
+    verdicts = [line.scaling.verdict for line in costs.lines]
+    agree = (
+        f"{verdicts.count('agrees')} of the {len(verdicts)} lines of all cells agree with theory within {TOLERANCE:g}."
+    )
+    peers = pd.read_csv(REFERENCE / "cost" / "peers.csv")
+    judged = peers[peers["verdict"].isin(["met", "missed"])]
+    shown = judged[judged["what"].str.contains("full / torch|rate / that")]
+    beside = [
+        {
+            "what": row["what"],
+            "sizes": row["sizes"],
+            "median [quartiles]": f"{row['median']:.3g} [{row['lower']:.3g}, {row['upper']:.3g}] {row['unit']}",
+            "limit": f"{'≤' if row['better'] == 'lower' else '≥'} {row['limit']:g}",
+            "verdict": row["verdict"],
+        }
+        for _, row in shown.iterrows()
+    ]
+    met = f"{(judged['verdict'] == 'met').sum()} of {len(judged)} limits are met;"
+    tables = [
+        pd.DataFrame(list(found)).to_markdown(index=False, disable_numparse=True) for found in (rows.values(), beside)
+    ]
+    links = "[every cell and point](results/reference/cost/table.md), [every ratio](results/reference/cost/peers.md)"
+    about = f"{met} the others are told with their reasons. Measured on: {costs.measured_on}; {links}."
+    return "\n\n".join([tables[0], agree, tables[1], about])
+
+
+QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
+
+PIECES: dict[str, Callable[[], str]] = {
+    "quickstart table": whole_table,
+    "real": real,
+    "forcing": forcing,
+    "cost": cost,
+}
 
 
 def updated(readme: str) -> str:
