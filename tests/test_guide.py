@@ -1,0 +1,136 @@
+"""Every file and command of README and docs, as a reader types them, in the order in which they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from throughtime.algorithms import make_algorithm
+from throughtime.runners import check_algorithm
+from throughtime.runners.plugins import forget, load_plugin
+from throughtime.runners.verify.problems import make_problem
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"(?:<!-- (file|command): (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+
+ELSEWHERE = {
+    "throughtime cost": "takes minutes; tests/runners/cost runs it on a small suite",
+    "throughtime check --against main": "needs a branch; tests/runners/gate runs it on a repository of its own",
+}
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that was executed in a folder."""
+
+    command: str
+    code: int
+    output: str
+
+
+def follow(path, folder):
+    """Write the files of a page and run its commands; the two of README that install are run by .ci/run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    steps = []
+    for kind, name, language, text in BLOCK.findall((ROOT / path).read_text(encoding="utf-8")):
+        if kind == "file":
+            (folder / name).write_text(text, encoding="utf-8")
+        elif language == "sh" and kind != "command":
+            for line in text.splitlines():
+                command = line.partition("#")[0].strip()
+                if command and command not in ELSEWHERE:
+                    done = subprocess.run(
+                        command,
+                        shell=True,  # as a reader types it
+                        cwd=folder,
+                        env=environment,
+                        capture_output=True,
+                        text=True,
+                        timeout=600,
+                    )
+                    steps.append(Step(command, done.returncode, done.stdout + done.stderr))
+    return steps
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory):
+    """The README, followed."""
+    return follow("README.md", tmp_path_factory.mktemp("readme"))
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory):
+    """The guide, followed: its steps by command, and the folder."""
+    folder = tmp_path_factory.mktemp("guide")
+    return follow("docs/add-an-algorithm.md", folder), folder
+
+
+def test_every_command_of_the_readme_works(readme):
+    assert len(readme) >= 8
+    for step in readme:
+        assert step.code == 0, f"{step.command}\n{step.output}"
+
+
+def test_every_command_of_the_guide_works(guide):
+    steps, _ = guide
+    assert len(steps) >= 6
+    for step in steps:
+        assert step.code == 0, f"{step.command}\n{step.output}"
+
+
+def test_the_guide_ends_with_a_ranked_row(guide):
+    steps, folder = guide
+    (table,) = [step.output for step in steps if step.command == "throughtime table results"]
+    (row,) = [line for line in table.splitlines() if line.startswith("| rank_one")]
+    assert "2 done" in row
+    assert "0.6616" in row  # the floor
+    assert (folder / "results" / "figures" / "gradient.png").exists()
+
+
+def test_the_guides_first_file_and_its_last_hold_what_they_promise(guide):
+    verified = [step.output for step in guide[0] if step.command == "throughtime verify rank_one.py"]
+    assert len(verified) == 2
+    assert "FAILED" not in "".join(verified)
+    assert "the mean is the exact gradient" in verified[1]
+
+
+@pytest.fixture
+def edited(guide, tmp_path):
+    """Make an instance of the guide's class, with a replacement in its text."""
+
+    def make(old="", new=""):
+        text = (guide[1] / "rank_one.py").read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / "rank_one.py").write_text(text.replace(old, new), encoding="utf-8")
+        load_plugin(tmp_path / "rank_one.py")
+        return make_algorithm("rank_one")
+
+    yield make
+    forget()
+
+
+def test_the_guides_algorithm_is_the_built_in(edited):
+    for cell in ("rnn", "lstm", "gru"):
+        problem = make_problem(cell)
+        found, built_in = problem.estimate(edited(), seed=3), problem.estimate(make_algorithm("uoro"), seed=3)
+        assert all(torch.allclose(found[name], built_in[name], rtol=1e-12) for name in built_in)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        ("times(1 / rho0, theta[name])", "times(rho0, theta[name])", "is_unbiased"),
+        ("batch.share(t, t + 1), (state, s, theta))", "batch.share(t, t + 1), None)", "carries_the_state_on"),
+    ],
+)
+def test_what_the_guide_says_of_mistakes_is_true(edited, old, new, check):
+    with pytest.raises(AssertionError, match=f"{check}: failed"):
+        check_algorithm(edited(old, new))
