@@ -76,8 +76,9 @@ class _Step(nn.Module):
         """For each sequence the new state F, (∂F/∂s) s̃, and νᵀ ∂F/∂θ."""
 
         def of_one(x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
-            new, pull = vjp(lambda *of: functional_call(self, of[0], (x, of[1])), parameters, state)
-            _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # the transpose of the transpose: jvp in reverse
+            new, pull = vjp(lambda *of: functional_call(self, of[0], (x, of[1])), parameters, state)  # type: ignore[misc]
+            # The transpose of the transpose, which is jvp in reverse mode.
+            _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # type: ignore[misc]
             return new, push(s)[0], pull(signs)[0]
 
         with torch.no_grad():
@@ -108,4 +109,5 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _times(scale: Tensor, values: Tensor) -> Tensor:
     """Each sequence's values by its scale: (B,) and (B, …)."""
-    return scale.reshape(-1, *[1] * (values.dim() - 1)) * values
+    shape = [len(scale), *[1] * (values.dim() - 1)]
+    return values * scale.view(shape)

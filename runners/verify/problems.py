@@ -128,6 +128,16 @@ def distance(found: Gradient, expected: Gradient) -> float:
     return float((difference / size) ** 0.5) if size else float(difference > 0)
 
 
+def flat(gradient: Gradient) -> Tensor:
+    """All its numbers, in the order of the parameters' names."""
+    return torch.cat([gradient[name].flatten() for name in sorted(gradient)]).double()
+
+
+def largest(one: Gradient, other: Gradient) -> float:
+    """The largest difference of two numbers."""
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
 def _mask(name: str, length: int, size: int) -> Tensor | None:
     steps = torch.arange(length)[:, None]
     whole = torch.ones(length, size, dtype=torch.bool)

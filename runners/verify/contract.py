@@ -1,0 +1,225 @@
+"""What every algorithm owes, whatever it promises: gradients, weights, losses and carries as the contract has them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.algorithms import Algorithm
+from throughtime.runners.measure import carried
+
+from . import process_state
+from .agreement import agree, listed
+from .check import NotPromised, Refuted
+from .problems import CELLS, FORCINGS, MASKS, Problem, distance, every_problem, largest, make_problem
+
+UNMOVED = 1e-12
+"""Two losses that differ by less are the same."""
+
+
+def works_everywhere(algorithm: Algorithm) -> str:
+    """Takes every cell, forcing, mask, one sequence or several, one step or several, without an error.
+    Look at: shapes that you assume; inputs are (T, B, m), `network.unroll` and `network.step` serve any network, and a
+    mask may leave a window without targets.
+    """
+    problems = [*every_problem(), make_problem(length=1), make_problem(length=1, size=1)]
+    for problem in problems:
+        try:
+            problem.estimate(algorithm)
+        except Exception as error:
+            raise type(error)(f"{error} ({problem.name})").with_traceback(error.__traceback__) from error
+    return f"{len(problems)} problems: {', '.join(CELLS)}; {', '.join(FORCINGS)}; targets at {', '.join(MASKS)}"
+
+
+def fills_every_gradient(algorithm: Algorithm) -> str:
+    """At each update every p.grad is a finite tensor of its parameter's shape, type and device.
+    Look at: parameters that your loss does not reach (a bias, the readout): their p.grad must be zeros, not None; and
+    `p.grad = …` for every parameter before every `yield`.
+    """
+    count = 0
+    for cell in CELLS:
+        for mask in ("every step", "the last step"):
+            problem = make_problem(cell, mask=mask)
+            for parameter in problem.network.parameters():
+                parameter.grad = None
+            for update in problem.updates(algorithm):
+                count += 1
+                for name, parameter in problem.network.named_parameters():
+                    _check_gradient(name, parameter, f"update {count} ({problem.name})")
+                    if update.weight == 0 and parameter.grad is not None and parameter.grad.any():
+                        raise Refuted(f"{name}.grad is not zero at an update of weight 0 ({problem.name})")
+                    parameter.grad = None
+    return f"filled at all of {count} updates"
+
+
+def _check_gradient(name: str, parameter: nn.Parameter, where: str) -> None:
+    gradient = parameter.grad
+    if gradient is None:
+        raise Refuted(f"{name}.grad is None at {where}")
+    if (gradient.shape, gradient.dtype, gradient.device) != (parameter.shape, parameter.dtype, parameter.device):
+        raise Refuted(f"{name}.grad is {gradient.dtype} {tuple(gradient.shape)} at {where}")
+    if not gradient.isfinite().all():
+        raise Refuted(f"{name}.grad has nan or inf at {where}")
+
+
+def shares_sum_to_one(algorithm: Algorithm) -> str:
+    """Weights are each update's share of the batch's targets: 0 or more, and 1 over a sequence, or on average.
+    Look at: `batch.share(start, stop)`, which gives the share of a window's targets.
+    """
+    near = []
+    for mask in MASKS:
+        problem = make_problem(mask=mask)
+
+        def total(seed: int, problem: Problem = problem) -> Tensor:
+            weights = [float(update.weight) for update in problem.updates(algorithm, seed=seed)]
+            if any(weight < 0 for weight in weights):
+                raise Refuted(f"an update's weight is {min(weights)} ({problem.name})")
+            return torch.tensor([sum(weights)], dtype=torch.float64)
+
+        near.append(agree(total, torch.ones(1, dtype=torch.float64), f"weights' sum ({problem.name})"))
+    return f"1 {listed(near, MASKS)}"
+
+
+def losses_are_means(algorithm: Algorithm) -> str:
+    """An update's loss is the mean over the targets that it covers: Σ weight · loss is the batch's mean loss.
+    Look at: `window.mean_loss(outputs)`, which divides by the window's targets; a sum, or a mean over all steps where
+    some are masked, is another number.
+    """
+    near = []
+    for mask in MASKS:
+        problem = make_problem(mask=mask)
+        with torch.no_grad():
+            expected = problem.batch.mean_loss(problem.network.unroll(problem.batch.inputs)[0]).double().reshape(1)
+        near.append(agree(_total_loss(algorithm, problem), expected, f"mean loss ({problem.name})"))
+    return f"the mean loss {listed(near, MASKS)}"
+
+
+def _total_loss(algorithm: Algorithm, problem: Problem, carry: object = None) -> Callable[[int], Tensor]:
+    def total(seed: int) -> Tensor:
+        parts = [update.weight * float(update.loss) for update in problem.updates(algorithm, carry, seed=seed)]
+        return torch.tensor([sum(parts)], dtype=torch.float64)
+
+    return total
+
+
+def ignores_masked_targets(algorithm: Algorithm) -> str:
+    """A target that the mask leaves out changes nothing, and a window without targets gives weight 0 and zeros.
+    Look at: losses taken without the mask: `batch.losses` and `batch.mean_loss` know it, `batch.loss` does not.
+    """
+    for mask in MASKS[1:]:
+        problem = make_problem(mask=mask)
+        left_out = ~problem.batch.mask if problem.batch.mask is not None else None
+        targets = problem.batch.targets + 5 * (0 if left_out is None else left_out[..., None])
+        other = replace(problem, batch=replace(problem.batch, targets=targets))
+        if largest(problem.estimate(algorithm), other.estimate(algorithm)) > 0:
+            raise Refuted(f"other values of targets that do not count change the gradient ({problem.name})")
+    empty = make_problem()
+    empty = empty.masked(torch.zeros(empty.batch.length, empty.batch.size, dtype=torch.bool))
+    weight = sum(float(update.weight) for update in empty.updates(algorithm))
+    gradient = empty.estimate(algorithm)
+    if weight or any(not torch.equal(g, torch.zeros_like(g)) for g in gradient.values()):
+        raise Refuted(f"a batch without any target gives weight {weight:g} and a gradient that is not zero")
+    for update in empty.updates(algorithm):
+        for name, parameter in empty.network.named_parameters():
+            _check_gradient(name, parameter, "a batch without any target")
+            if update.weight == 0 and parameter.grad is not None and parameter.grad.any():
+                raise Refuted(f"{name}.grad is not zero where no target is")
+    return "no change by targets that do not count; nothing where none counts"
+
+
+def carries_the_state_on(algorithm: Algorithm) -> str:
+    """The last update's carry goes on with the stream's next batch where this one ended, detached from its graph.
+    Look at: which state you hand on (the one after the window's last step) and that it is detached; a carry that is
+    None starts from zeros.
+    """
+    for cell in CELLS:
+        whole = make_problem(cell, length=10)
+        first, second = whole.part(0, 6), whole.part(6, 10)
+        carry = None
+        for update in first.updates(algorithm):
+            carry = update.carry
+        for tensor in carried(carry):
+            if tensor.requires_grad:
+                raise Refuted(f"a tensor {tuple(tensor.shape)} of the carry is not detached ({first.name})")
+        with torch.no_grad():
+            _, state = whole.network.unroll(first.batch.inputs)
+            outputs, _ = whole.network.unroll(second.batch.inputs, state)
+            expected = second.batch.mean_loss(outputs).double().reshape(1)
+        agree(_total_loss(algorithm, second, carry), expected, f"mean loss given the carry ({second.name})")
+    return f"the loss of steps 6 to 9 given the carry of steps 0 to 5 is that of one run ({', '.join(CELLS)})"
+
+
+def leaves_the_rest_alone(algorithm: Algorithm) -> str:
+    """Changes p.grad and nothing else: no parameter, input, target or mask, no random or other state of the process.
+    Look at: operations in place (`_` at the end, `out=`, `p.data`), `torch.manual_seed`, and anything set globally.
+    """
+    problem = make_problem("gru", mask="some steps")
+    network, batch = problem.network, problem.batch
+    tensors = {**dict(network.state_dict()), "inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask}
+    before = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
+    flags = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
+    process = process_state.now()
+    for _ in problem.updates(algorithm):
+        for name, kept in before.items():
+            tensor = network.state_dict().get(name, tensors[name])
+            if tensor is None or not torch.equal(tensor, kept):
+                raise Refuted(f"{name} is changed at an update")
+    if {name: parameter.requires_grad for name, parameter in network.named_parameters()} != flags:
+        raise Refuted("requires_grad of a parameter is changed")
+    if not network.training:
+        raise Refuted("the network is put into evaluation mode")
+    if changed := process_state.changes(process):
+        raise Refuted(f"{', '.join(changed)}: changed for the whole process")
+    return "parameters, data, random and other global state as before"
+
+
+def repeats_with_its_generator(algorithm: Algorithm) -> str:
+    """The same generator gives the same numbers, whatever was computed before and whatever else is random.
+    Look at: draws that do not take `generator=generator`, and what an instance keeps from one call to the next.
+    """
+    problem = make_problem("lstm")
+    torch.manual_seed(1)
+    first = problem.estimate(algorithm, seed=5)
+    make_problem("lstm", length=4).estimate(algorithm, seed=6)
+    torch.manual_seed(2)
+    again = problem.estimate(algorithm, seed=5)
+    if apart := largest(first, again):
+        raise Refuted(f"two estimates with the same seed differ by {apart:.2g}")
+    other = largest(first, problem.estimate(algorithm, seed=7))
+    return f"the same to the bit; another seed {f'moves it by {other:.2g}' if other else 'changes nothing'}"
+
+
+def sees_each_step_of_the_optimizer(algorithm: Algorithm) -> str:
+    """Where the parameters change between two updates, the next one is taken at the new ones.
+    Look at: losses and gradients that are computed before the first `yield`.
+    """
+    problem = make_problem("rnn", length=24)
+    still = [float(update.loss) for update in problem.updates(algorithm)]
+    if len(still) < 2:
+        raise NotPromised("one update a batch")
+    moved = []
+    for update in problem.updates(algorithm):
+        moved.append(float(update.loss))
+        with torch.no_grad():
+            for parameter in problem.network.parameters():
+                parameter.add_(0.1)
+    if stale := [number for number in range(1, len(still)) if abs(moved[number] - still[number]) < UNMOVED]:
+        raise Refuted(f"the loss of update {stale[0] + 1} of {len(still)} is the one at the old parameters")
+    return f"every loss of {len(still)} updates after the first is another one"
+
+
+def serves_each_precision_and_device(algorithm: Algorithm) -> str:
+    """float32 gives float64's gradient to rounding, on the CPU and on a CUDA GPU where there is one.
+    Look at: tensors made without the inputs' dtype and device: `torch.zeros(…)` in place of `inputs.new_zeros(…)`.
+    """
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    worst = 0.0
+    for cell in CELLS:
+        expected = make_problem(cell).estimate(algorithm)
+        for device in devices:
+            found = make_problem(cell, dtype=torch.float32, device=device).estimate(algorithm)
+            worst = max(worst, apart := distance({name: g.cpu().double() for name, g in found.items()}, expected))
+            if apart > 1e-3:
+                raise Refuted(f"float32 on {device} is {apart:.2g} away from float64 ({cell})")
+    return f"within {worst:.1g}, relatively, on {' and '.join(devices)}"

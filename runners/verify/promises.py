@@ -1,0 +1,138 @@
+"""What an algorithm declares of itself: `exact_up_to`, `unbiased`, `online`, `backward_mode`."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from throughtime.algorithms import Algorithm
+from throughtime.networks import Network, State
+from throughtime.runners.measure import carry_bytes, count_updates
+from throughtime.tasks import Batch
+from throughtime.tasks.losses import squared_error
+
+from .agreement import ROUNDING, agree, listed
+from .check import NotPromised, Refuted
+from .problems import CELLS, Problem, distance, every_problem, exact_gradient, flat, make_problem
+
+BEYOND = 1e-12
+"""The least relative distance that says two gradients differ."""
+
+LONGEST = 200
+"""An `exact_up_to` above this is verified up to here."""
+
+
+def is_exact_up_to(algorithm: Algorithm) -> str:
+    """The estimate is full BPTT's gradient on sequences of up to `exact_up_to` steps, and is not beyond.
+    Look at: how many steps back each loss reaches (an off-by-one moves the limit), at which parameters and from which
+    state it is taken; or at the value that you declare.
+    """
+    limit = algorithm.exact_up_to
+    if limit != math.inf and (limit < 0 or limit != int(limit)):
+        raise Refuted(f"exact_up_to is {limit}; it must be 0, a number of steps, or math.inf")
+    lengths = sorted({length for length in (1, 2, 7, int(min(limit, LONGEST))) if 1 <= length <= limit})
+    worst, where = 0.0, ""
+    for length in lengths:
+        problems = every_problem(length) if length == 7 or length == limit else map(_plain(length), CELLS)
+        for problem in problems:
+            apart = distance(problem.estimate(algorithm), exact_gradient(problem))
+            if apart > ROUNDING:
+                raise Refuted(f"it is {apart:.2g} away from the exact gradient, relatively ({problem.name})")
+            worst, where = max(worst, apart), problem.name
+    words = [f"equal within {worst:.1g} at T = {', '.join(map(str, lengths))}"] if where else []
+    if limit < LONGEST:
+        words.append(_differs_beyond(algorithm, int(limit)))
+    return "; ".join(words)
+
+
+def _plain(length: int) -> Callable[[str], Problem]:
+    return lambda cell: make_problem(cell, length)
+
+
+def _differs_beyond(algorithm: Algorithm, limit: int) -> str:
+    """In each cell; one step beyond is the sharpest test, and two where one sequence step has nothing to forget."""
+    least = math.inf
+    for cell in CELLS:
+        problem = make_problem(cell, limit + 1 + (limit == 0))
+        apart = distance(problem.estimate(algorithm), exact_gradient(problem))
+        if apart < BEYOND:
+            raise Refuted(f"it is exact beyond, too ({problem.name}): declare more")
+        least = min(least, apart)
+    return f"{least:.1g} away at T = {limit + 1 + (limit == 0)}"
+
+
+def is_unbiased(algorithm: Algorithm) -> str:
+    """Its mean over its own draws is full BPTT's gradient, at any length.
+    Look at: how each draw is weighted by its probability, and that the draws of two factors that are multiplied are
+    independent, or the same where they must be.
+    """
+    if not algorithm.unbiased:
+        raise NotPromised(f"unbiased is {algorithm.unbiased}")
+    near = []
+    for cell in CELLS:
+        problem = make_problem(cell, length=4, units=3)
+        expected = flat(exact_gradient(problem))
+
+        def draw(seed: int, problem: Problem = problem) -> Tensor:
+            return flat(problem.estimate(algorithm, seed=seed))
+
+        near.append(agree(draw, expected, f"gradient ({problem.name})"))
+    return f"the mean is the exact gradient {listed(near, CELLS)}"
+
+
+def is_online(algorithm: Algorithm) -> str:
+    """The bytes alive at once during its updates, and those of its carry, do not grow with the sequence.
+    Look at: lists of states, graphs that a carry holds on to, slices that keep the whole of their tensor alive.
+    """
+    limit = 0 if math.isinf(algorithm.exact_up_to) else min(int(algorithm.exact_up_to), LONGEST)
+    short, long = 16 + 2 * limit, 64 + 8 * limit
+    found = []
+    for length in (short, long):
+        problem = make_problem(length=length, units=8, dtype=torch.float32)
+        carry = None
+        for update in problem.updates(algorithm):
+            carry = update.carry
+        found.append((count_updates(algorithm, problem.network, problem.batch).peak_bytes, carry_bytes(carry)))
+    (peak, carry_of_short), (more, carry_of_long) = found
+    measured = f"{peak:,} bytes at T = {short}, {more:,} at T = {long}; carry {carry_of_short:,} and {carry_of_long:,}"
+    grows = more > 1.05 * peak or carry_of_long > carry_of_short
+    if algorithm.online and grows:
+        raise Refuted(measured)
+    if not algorithm.online:
+        raise NotPromised(f"online is {algorithm.online}: {measured}")
+    return measured
+
+
+class _Watched(Network):
+    """Its outputs are followed by its hidden states, as forcings that judge whole windows have it."""
+
+    def unroll(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        hidden, state = self.hidden(inputs, state)
+        return torch.cat([self.readout(hidden), hidden], dim=-1), state
+
+
+def differentiates_what_unroll_gives(algorithm: Algorithm) -> str:
+    """With `backward_mode` it differentiates whatever `network.unroll` returns: forcings that watch states need that.
+    Look at: outputs that are read from hidden states past `network.unroll`; or declare backward_mode = False.
+    """
+    if not algorithm.backward_mode:
+        raise NotPromised("backward_mode is False")
+    length = 7 if math.isinf(algorithm.exact_up_to) else max(1, min(int(algorithm.exact_up_to), LONGEST))
+    plain = make_problem(length=length)
+    watched = _Watched(plain.network.cell, plain.network.readout)
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        o = targets.shape[-1]
+        return squared_error(outputs[..., :o], targets) + outputs[..., o:].square().mean(dim=-1)
+
+    batch = Batch(plain.batch.inputs, plain.batch.targets, loss)
+    found = Problem("states in the loss", watched, batch).estimate(algorithm)
+    if algorithm.exact_up_to == 0:
+        return "it runs with hidden states in the loss (not exact at any length, so not compared)"
+    names, parameters = zip(*watched.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(batch.mean_loss(watched.unroll(batch.inputs)[0]), parameters)
+    apart = distance(found, dict(zip(names, gradients, strict=True)))
+    if apart > ROUNDING:
+        raise Refuted(f"with hidden states in the loss it is {apart:.2g} away from the exact gradient, T={length}")
+    return f"equal within {apart:.1g} with hidden states in the loss, T = {length}"
