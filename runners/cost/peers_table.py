@@ -25,7 +25,8 @@ def words(row: Row) -> list[str]:
 
 def _number(value: float) -> str:
     """Three digits, or as many as tell it from 1."""
-    return f"{value:.3g}" if value == 1 or f"{value:.3g}" != "1" else f"{value:.8g}"
+    digits = (f"{value:.{count}g}" for count in range(3, 9))
+    return next((text for text in digits if text != "1"), "1")
 
 
 def markdown(rows: Sequence[Row]) -> str:
