@@ -99,7 +99,8 @@ def _signs_like(part: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _norm(parts: Iterable[Tensor]) -> Tensor:
     """Of each sequence's vector, (B,), given in parts (B, …)."""
-    return torch.linalg.vector_norm(torch.cat([part.flatten(1) for part in parts], dim=1), dim=1)
+    size: Tensor = torch.cat([part.flatten(1) for part in parts], dim=1).norm(dim=1)
+    return size
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
@@ -109,5 +110,4 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _times(scale: Tensor, values: Tensor) -> Tensor:
     """Each sequence's values by its scale: (B,) and (B, …)."""
-    scaled: Tensor = values * scale.reshape(-1, *[1] * (values.dim() - 1))
-    return scaled
+    return values * scale.reshape(-1, *[1] * (values.dim() - 1))
