@@ -15,7 +15,7 @@ from throughtime.networks import Cell, Linearization, State
 from .check import Check, Finding, Refuted, examine, make_checks
 from .learning import learned
 from .problems import distance, draws, exact_gradient, make_problem
-from .process import seeded, undisturbed
+from .process import kept, seeded, undisturbed
 
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same, and then some."""
@@ -41,7 +41,7 @@ def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = 
         cell: the class; it is made as `cell(input_size, hidden_size, generator=…, dtype=…)`.
         expected_failures: by check's name the reason; None: those of the class attribute `expected_failures`.
     """
-    return make_checks(CHECKS, cell, expected_failures)
+    return make_checks([kept(check) for check in CHECKS], cell, expected_failures)
 
 
 def check_cell(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Finding]:
@@ -423,7 +423,8 @@ def _double(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     difference = sum(float((one - other).square().sum()) for one, other in zip(found, expected, strict=True))
-    return float((difference / max(sum(float(other.square().sum()) for other in expected), 1e-300)) ** 0.5)
+    sizes = [sum(float(one.square().sum()) for one in tensors) for tensors in (found, expected)]
+    return float((difference / max(*sizes, 1e-300)) ** 0.5)
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from throughtime.tasks import Batch, Task
 from .check import Check, Finding, NotPromised, Refuted, examine, make_checks
 from .learning import learned
 from .problems import CELLS, Gradient, Problem, distance, draws, exact_gradient
-from .process import seeded, undisturbed
+from .process import kept, seeded, undisturbed
 from .task_data import (
     batches_have_their_form,
     feeds_back_its_targets,
@@ -59,7 +59,7 @@ def task_checks(task: Task, expected_failures: Mapping[str, str] | None = None) 
         task: an instance.
         expected_failures: by check's name the reason; None: those of the class attribute `expected_failures`.
     """
-    return make_checks(CHECKS, task, expected_failures)
+    return make_checks([kept(check) for check in CHECKS], task, expected_failures)
 
 
 def check_task(task: Task, expected_failures: Mapping[str, str] | None = None) -> list[Finding]:
@@ -205,14 +205,13 @@ def runs_free_over_its_horizon(task: Task) -> str:
     Look at: `horizon`, which judged data must hold in a row; `tasks.horizon.ahead` and `with_leads`, which score a
     reference's own predictions; without feedback the horizon is 0.
     """
-    references = task.references()
-    free = [reference for reference in references if reference.free is not None]
+    if (task.feedback is None) != (task.horizon == 0) or task.horizon < 0:
+        raise Refuted(f"feedback is {task.feedback}, and horizon {task.horizon}")
+    free = [reference for reference in task.references() if reference.free is not None]
     if task.feedback is None:
-        if task.horizon or free:
-            raise Refuted(f"feedback is None, horizon {task.horizon}, and {len(free)} references run free")
+        if free:
+            raise Refuted(f"feedback is None, and {free[0].name} runs free")
         raise NotPromised("feedback is None")
-    if task.horizon < 1:
-        raise Refuted(f"horizon is {task.horizon}")
     loop = closed_loop(_network(task, _cells(task)[0], torch.float32), task.feedback)
     for name, judged in (("validation", task.validation()), ("test", task.test())):
         _check_leads(task, f"a network on {name}", *FreeRun(task, judged).scores(loop))

@@ -1,7 +1,7 @@
-"""What a task gives, batches to learn from and to judge on: their form, that they repeat, and that they are kept apart.
+"""What a task gives, batches to learn from and to judge on: their form, that they repeat, that they are kept apart.
 
-Repeats are compared to the bit. That judged data is kept apart is held against how often sequences recur by chance: some
-tasks have but a few different ones.
+Repeats are compared to the bit. That judged data is kept apart is held against how often sequences recur by chance:
+some tasks have but a few different ones.
 """
 
 import inspect
@@ -132,9 +132,10 @@ def judged_data_is_apart(task: Task) -> str:
         ("training", training, "validation", validation),
         ("training", training, "test", test),
     ):
-        found, of, chance = _recurring(batch, judged, steps)
+        found, of, chance, known = _recurring(batch, judged, steps)
         expected = of * chance
-        deviation = math.sqrt(expected * (1 - chance) * (1 + of / _units(judged, steps)))
+        # The chance itself is known from no more than the judged data's own sequences, or windows.
+        deviation = math.sqrt(expected * (1 - chance) * (1 + of / known))
         what = f"{found} of {of} {'sequences' if judged.size > 1 else 'windows'} of {name} in {into}"
         if found > expected + SIGMAS * deviation:
             raise Refuted(f"{what} ({steps} steps), where chance would have {expected:.2g}")
@@ -142,23 +143,20 @@ def judged_data_is_apart(task: Task) -> str:
     return f"{'; '.join(words)} ({steps} steps)"
 
 
-def _units(judged: Batch, steps: int) -> int:
-    return judged.size if judged.size > 1 else judged.length - steps + 1
-
-
-def _recurring(batch: Batch, judged: Batch, steps: int) -> tuple[int, int, float]:
+def _recurring(batch: Batch, judged: Batch, steps: int) -> tuple[int, int, float, int]:
     """How many sequences of a batch hold a stretch of judged data that counts, of how many, and how likely that is.
 
-    By chance as many as there are sequences of the judged data that recur within it. Where that is a single sequence,
-    stretches are counted in place of sequences.
+    By chance as many do as sequences of the judged data, whose number is the last one, recur within it. Where that is
+    one long sequence, stretches are counted in place of sequences.
     """
     (mine, counted), (theirs, counting) = _stretches(batch, steps), _stretches(judged, steps)
     found = torch.isin(mine, theirs[counting]) & counted
     _, place, times = theirs.unique(return_inverse=True, return_counts=True)
-    recurs = (times[place] > 1) & counting
+    recurs = times[place] > 1
     if judged.size > 1:
-        found, counted, recurs, counting = (flags.any(dim=0) for flags in (found, counted, recurs, counting))
-    return int(found.sum()), int(counted.sum()), (int(recurs.sum()) + 1) / (int(counting.sum()) + 1)
+        found, counted, recurs = (flags.any(dim=0) for flags in (found, counted, recurs))
+    known = recurs.numel()
+    return int(found.sum()), int(counted.sum()), (int(recurs.sum()) + 1) / (known + 1), known
 
 
 def _stretches(batch: Batch, steps: int) -> tuple[Tensor, Tensor]:
@@ -190,26 +188,27 @@ def feeds_back_its_targets(task: Task) -> str:
         raise NotPromised("feedback is None")
     if task.feedback not in ("real", "symbol"):
         raise Refuted(f"feedback is {task.feedback!r}; there are 'real', 'symbol' and None")
-    steps = 0
-    for name, batch, _ in every_batch(task):
-        steps += _check_fed(task, name, batch)
+    batches = list(every_batch(task))
+    steps = sum(_check_fed(task, name, batch, _counted(batch)) for name, batch, _ in batches)
+    if not steps:  # no target that counts has a step after it
+        steps = sum(_check_fed(task, name, batch, _everywhere(batch)) for name, batch, _ in batches)
     return f"the last {task.output_size} of {task.input_size} inputs, at {steps:,} steps"
 
 
-def _check_fed(task: Task, name: str, batch: Batch) -> int:
-    """How many targets were looked at."""
+def _check_fed(task: Task, name: str, batch: Batch, looked_at: Tensor) -> int:
+    """How many targets were looked at, of those that are to be, (T, B)."""
     o, real = task.output_size, batch.targets.is_floating_point()
     if real != (task.feedback == "real"):
         raise Refuted(f"feedback is {task.feedback!r}, and targets of {name} are {'values' if real else 'classes'}")
     if batch.inputs.shape[2] < o:
         raise Refuted(f"{batch.inputs.shape[2]} inputs can't hold {o} that are fed back")
-    fed, truth, counted = batch.inputs[1:, :, -o:], _truth(batch, o)[:-1], _counted(batch)[:-1]
-    wrong = _unlike(fed, truth) & counted
+    fed, truth = batch.inputs[1:, :, -o:], _truth(batch, o)[:-1]
+    wrong = _unlike(fed, truth) & looked_at[:-1]
     if wrong.any():
         t, b = wrong.nonzero()[0].tolist()
         told = f"{_shown(fed[t, b])}, and targets[{t}, {b}] is {_shown(truth[t, b])}"
         raise Refuted(f"inputs[{t + 1}, {b}, -{o}:] of {name} is {told}")
-    return int(counted.sum())
+    return int(looked_at[:-1].sum())
 
 
 def goes_on_without_end(task: Task) -> str:
@@ -316,7 +315,11 @@ def _unlike(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _counted(batch: Batch) -> Tensor:
-    return torch.ones(batch.length, batch.size, dtype=torch.bool) if batch.mask is None else batch.mask
+    return _everywhere(batch) if batch.mask is None else batch.mask
+
+
+def _everywhere(batch: Batch) -> Tensor:
+    return torch.ones(batch.length, batch.size, dtype=torch.bool)
 
 
 def _shown(values: Tensor) -> str:

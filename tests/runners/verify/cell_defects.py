@@ -180,7 +180,7 @@ class LinearizesTheBatchAtItsMean(GRU):
 
 class SlopeWithoutASquare(RNN):
     def derivatives(self, state, z):
-        new, by_state, by_gate = super().derivatives(state, z)
+        new, by_state, _ = super().derivatives(state, z)
         return new, by_state, 1 - new[0].abs()[None, None]
 
 
