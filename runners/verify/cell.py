@@ -20,8 +20,8 @@ from .process import kept, seeded, undisturbed
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same, and then some."""
 
-SINGLE = 1e-4
-"""The same for float32 over a few steps."""
+SINGLE = {"cpu": 1e-4, "cuda": 1e-2}
+"""The same for float32 over a few steps; on a GPU the products of fused layers may be of TF32, which has 10 bits."""
 
 INPUTS, UNITS, SEQUENCES = 3, 4, 3
 
@@ -326,8 +326,8 @@ def leaves_the_rest_alone(cls: type[Cell]) -> str:
     for use, call in uses.items():
         with undisturbed():
             call()
-        for name, kept in before.items():
-            if not torch.equal({**named, **cell.state_dict()}[name], kept):
+        for name, values in before.items():
+            if not torch.equal({**named, **cell.state_dict()}[name], values):
                 raise Refuted(f"{name} is changed by {use}")
         if not all(parameter.requires_grad for parameter in cell.parameters()):
             raise Refuted(f"requires_grad of a parameter is changed by {use}")
@@ -361,9 +361,9 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
                 for tensor in found:
                     if (tensor.dtype, tensor.device.type) != (torch.float32, device):
                         raise Refuted(f"{name} gives {tensor.dtype} on {tensor.device.type} ({where})")
-                worst = max(worst, _agree(_double(found), expected, f"float64's, by {name} ({where})", SINGLE))
+                worst = max(worst, _agree(_double(found), expected, f"float64's, by {name} ({where})", SINGLE[device]))
             gradients = _double(_gradients(cell, cell.unroll, data, "both"))
-            worst = max(worst, _agree(gradients, slopes, f"float64's gradient ({where})", SINGLE))
+            worst = max(worst, _agree(gradients, slopes, f"float64's gradient ({where})", SINGLE[device]))
             local = cell.linearize(data[0][0], data[1])
             if (local.transition.dtype, local.by_gate.dtype) != (torch.float32, torch.float32):
                 raise Refuted(f"linearize gives {local.transition.dtype} and {local.by_gate.dtype} ({where})")

@@ -165,7 +165,8 @@ def _stretches(batch: Batch, steps: int) -> tuple[Tensor, Tensor]:
     Sums of random multiples of the bits, modulo 2⁶⁴.
     """
     targets = batch.targets if batch.targets.dim() == 3 else batch.targets[..., None]
-    bits = torch.cat([part.float().contiguous().view(torch.int32).long() for part in (batch.inputs, targets)], dim=2)
+    values = torch.cat([batch.inputs.float(), targets.float()], dim=2) + 0.0  # which makes 0 of −0
+    bits = values.view(torch.int32).long()
     every = torch.randint(-(2**63), 2**63 - 1, (bits.shape[2] + steps,), generator=draws(12)) | 1
     by_feature, by_step = every.split([bits.shape[2], steps])
     step = sum((bits[..., k] ^ (bits[..., k] >> 16)) * factor for k, factor in enumerate(by_feature))

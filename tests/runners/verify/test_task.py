@@ -13,6 +13,7 @@ BUILT_IN = [
     "anbn(length=2, largest=2)",
     "copy(length=3, symbols=2)",
     "two_lag(a=0, b=1, length=2)",
+    "first_symbol(noise=0.0)",
     "text(length=1, horizon=1, judged=80)",
 ]
 """Also with so few different sequences that they recur by chance."""
