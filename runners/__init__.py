@@ -8,25 +8,35 @@ if TYPE_CHECKING:
     from .store import load_curves, load_results
     from .suite import Suite, load_suite
     from .verify.algorithm import algorithm_checks, check_algorithm
+    from .verify.cell import cell_checks, check_cell
+    from .verify.task import check_task, task_checks
 
 __all__ = [
     "Suite",
     "algorithm_checks",
+    "cell_checks",
     "check_algorithm",
+    "check_cell",
+    "check_task",
     "load_curves",
     "load_results",
     "load_suite",
     "run_suite",
+    "task_checks",
 ]
 
 _HOMES = {
     "Suite": "suite",
     "algorithm_checks": "verify.algorithm",
+    "cell_checks": "verify.cell",
     "check_algorithm": "verify.algorithm",
+    "check_cell": "verify.cell",
+    "check_task": "verify.task",
     "load_curves": "store",
     "load_results": "store",
     "load_suite": "suite",
     "run_suite": "run",
+    "task_checks": "verify.task",
 }
 
 

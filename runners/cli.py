@@ -202,11 +202,11 @@ def check(
 def verify(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME_OR_FILE", help="An algorithm, with parameters if you like, or a plugin's file."),
+        typer.Argument(metavar="NAME_OR_FILE", help="An algorithm, task or cell, or a plugin's file."),
     ],
     plugin: Plugins = None,
 ) -> None:
-    """Whether an algorithm does what it promises: each promise beside what is measured; exit 1 where one is broken."""
+    """Whether a part does what it promises: each promise beside what is measured; exit 1 where one is broken."""
     from .verify.command import parts, tally
     from .verify.command import verify as run_checks
 

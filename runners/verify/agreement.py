@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .check import Refuted
+from .refuted import Refuted
 
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same number, and then some."""

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import Cell, Linearization, State
 
-from .check import Check, Finding, Refuted, examine, make_checks
+from .check import Check, Finding, examine, make_checks
 from .learning import learned
 from .problems import distance, draws, exact_gradient, make_problem
-from .process import kept, seeded, undisturbed
+from .process import seeded, undisturbed
+from .refuted import Refuted
 
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same, and then some."""
@@ -41,7 +42,7 @@ def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = 
         cell: the class; it is made as `cell(input_size, hidden_size, generator=…, dtype=…)`.
         expected_failures: by check's name the reason; None: those of the class attribute `expected_failures`.
     """
-    return make_checks([kept(check) for check in CHECKS], cell, expected_failures)
+    return make_checks(CHECKS, cell, expected_failures)
 
 
 def check_cell(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Finding]:

@@ -14,19 +14,12 @@ from throughtime.networks import BadInput
 from throughtime.networks.registry import nearest
 from throughtime.networks.third_party import place
 
-from . import process_state
+from .process import restore, state
+from .refuted import NotPromised, Refuted
 
 T = TypeVar("T")
 
 Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "not promised"]
-
-
-class Refuted(AssertionError):
-    """What was measured is not what was promised; the message is what was measured."""
-
-
-class NotPromised(Exception):
-    """There is nothing to hold the part to; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ class Check(Generic[T]):
     def find(self) -> Finding:
         """Measure; never raises, and leaves the process as it was."""
         promised, look_at = _words(self.function)
-        before = process_state.now()
+        before = state()
         try:
             measured, failed = self.function(self.subject), False
         except NotPromised as why:
@@ -89,7 +82,7 @@ class Check(Generic[T]):
         except (Exception, SystemExit) as error:
             measured, failed = f"{type(error).__name__}: {' '.join(str(error).split())}{place(error)}", True
         finally:
-            process_state.restore(before)
+            restore(before)
         if self.reason:
             if failed:
                 return Finding(self.name, promised, measured, "expected failure", self.reason)

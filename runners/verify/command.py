@@ -17,11 +17,13 @@ from throughtime.networks.registry import nearest, parse_spec
 from throughtime.runners.measure import count_updates
 from throughtime.runners.plugins import load_plugin, load_plugins, loaded
 from throughtime.runners.worker import Tail, death, heard, one_line, worker_pool
-from throughtime.tasks import TASKS
+from throughtime.tasks import TASKS, make_task
 
 from .algorithm import algorithm_checks
+from .cell import cell_checks
 from .check import Check, Finding
 from .problems import make_problem
+from .task import task_checks
 
 DEADLINE = 120.0
 """Seconds for one check; those of the built-ins take about one."""
@@ -44,6 +46,8 @@ class Part:
 
 KINDS: dict[str, Callable[[str], list[Check[Any]]]] = {
     "algorithm": lambda spec: list(algorithm_checks(make_algorithm(spec))),
+    "task": lambda spec: list(task_checks(make_task(spec))),
+    "cell": lambda name: list(cell_checks(CELLS.get(name))),
 }
 
 

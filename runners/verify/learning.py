@@ -2,8 +2,8 @@
 
 import torch
 
-from .check import Refuted
 from .problems import Gradient, Problem
+from .refuted import Refuted
 
 LENGTHS = (1.0, 0.1, 0.01, 0.001)
 """Of a step, in units of the gradient: one of them is short enough."""

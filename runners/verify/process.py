@@ -1,44 +1,26 @@
 """What a part could change for the whole process, random states and settings: read, compared, and put back."""
 
-import functools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .check import Refuted
-
-T = TypeVar("T")
+from .refuted import Refuted
 
 UNLIKELY = 2_071_828_459
 """A seed that a part hardly sets: one that sets the seed that is set already changes nothing."""
-
-
-def kept(check: Callable[[T], str]) -> Callable[[T], str]:
-    """A check after which the process is as before, whatever its part does: the next one is not to suffer from it."""
-
-    @functools.wraps(check)
-    def keeping(subject: T) -> str:
-        before = _state()
-        try:
-            return check(subject)
-        finally:
-            _restore(before)
-
-    return keeping
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Refuted where what runs inside changes random or other state of the process, which is put back."""
     with seeded(UNLIKELY):
-        before = _state()
+        before = state()
         yield
-        changed = [name for name, value in _state().items() if not _same(value, before[name])]
+        changed = [name for name, value in state().items() if not _same(value, before[name])]
         if changed:
             raise Refuted(f"{', '.join(changed)}: changed for the whole process")
 
@@ -46,17 +28,18 @@ def undisturbed() -> Iterator[None]:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Inside, the process's own random numbers begin at a seed; outside, they go on as if nothing had been."""
-    before = _state()
+    before = state()
     try:
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (what a part may have used)
         random.seed(seed)
         yield
     finally:
-        _restore(before)
+        restore(before)
 
 
-def _state() -> dict[str, object]:
+def state() -> dict[str, object]:
+    """By what it is called in a message."""
     return {
         "torch's random state": torch.get_rng_state(),
         "numpy's random state": np.random.get_state(),  # noqa: NPY002
@@ -79,8 +62,9 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _restore(state: dict[str, object]) -> None:
-    now = _state()
+def restore(before: dict[str, object]) -> None:
+    """Put all of it back."""
+    now = state()
     setters = {
         "torch's random state": torch.set_rng_state,
         "numpy's random state": np.random.set_state,
@@ -92,5 +76,5 @@ def _restore(state: dict[str, object]) -> None:
         "whether algorithms must be deterministic": torch.use_deterministic_algorithms,
     }
     for name, put_back in setters.items():
-        if not _same(now[name], state[name]):
-            put_back(state[name])  # type: ignore[operator]
+        if not _same(now[name], before[name]):
+            put_back(before[name])  # type: ignore[operator]

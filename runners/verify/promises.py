@@ -13,8 +13,8 @@ from throughtime.tasks import Batch
 from throughtime.tasks.losses import squared_error
 
 from .agreement import ROUNDING, agree, listed
-from .check import NotPromised, Refuted
 from .problems import CELLS, Problem, distance, every_problem, exact_gradient, flat, make_problem
+from .refuted import NotPromised, Refuted
 
 BEYOND = 1e-12
 """The least relative distance that says two gradients differ."""

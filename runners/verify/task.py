@@ -17,10 +17,11 @@ from throughtime.networks import Network
 from throughtime.runners.free_run import FreeRun
 from throughtime.tasks import Batch, Task
 
-from .check import Check, Finding, NotPromised, Refuted, examine, make_checks
+from .check import Check, Finding, examine, make_checks
 from .learning import learned
 from .problems import CELLS, Gradient, Problem, distance, draws, exact_gradient
-from .process import kept, seeded, undisturbed
+from .process import seeded, undisturbed
+from .refuted import NotPromised, Refuted
 from .task_data import (
     batches_have_their_form,
     feeds_back_its_targets,
@@ -59,7 +60,7 @@ def task_checks(task: Task, expected_failures: Mapping[str, str] | None = None) 
         task: an instance.
         expected_failures: by check's name the reason; None: those of the class attribute `expected_failures`.
     """
-    return make_checks([kept(check) for check in CHECKS], task, expected_failures)
+    return make_checks(CHECKS, task, expected_failures)
 
 
 def check_task(task: Task, expected_failures: Mapping[str, str] | None = None) -> list[Finding]:

@@ -17,9 +17,9 @@ from torch.nn.functional import one_hot
 from throughtime.networks import BadInput
 from throughtime.tasks import Batch, Task
 
-from .check import NotPromised, Refuted
 from .problems import draws
 from .process import seeded, undisturbed
+from .refuted import NotPromised, Refuted
 
 SIGMAS = 6.0
 """Beyond so many standard deviations, that a sequence was met before is no chance."""
