@@ -4,27 +4,24 @@
 same numbers, and is compared with it in float64.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from throughtime.algorithms import make_algorithm
-from throughtime.networks import Cell, Linearization, State
+from throughtime.networks import Cell, State
 
+from .cell_data import INPUTS, ROUNDING, SEQUENCES, UNITS, agree, distance_of, double, flat, make_cell, make_data
+from .cell_jacobians import linearize_equals_autograd
 from .check import Check, Finding, examine, make_checks
 from .learning import learned
-from .problems import distance, draws, exact_gradient, make_problem
+from .problems import distance, exact_gradient, make_problem
 from .process import seeded, undisturbed
 from .refuted import Refuted
 
-ROUNDING = 1e-9
-"""The relative distance that float64 leaves between two ways of computing the same, and then some."""
-
 SINGLE = {"cpu": 1e-4, "cuda": 1e-2}
 """The same for float32 over a few steps; on a GPU the products of fused layers may be of TF32, which has 10 bits."""
-
-INPUTS, UNITS, SEQUENCES = 3, 4, 3
 
 Run = Callable[[Tensor, State], tuple[Tensor, State]]
 
@@ -59,7 +56,7 @@ def states_have_their_form(cls: type[Cell]) -> str:
     Look at: `state_parts`, `initial_state`, and the order of what `activate` returns; time comes first, (T, B, n).
     """
     for size in (1, SEQUENCES):
-        cell = _make(cls)
+        cell = make_cell(cls)
         if (cell.input_size, cell.hidden_size) != (INPUTS, UNITS):
             sizes = f"input_size {cell.input_size}, hidden_size {cell.hidden_size}"
             raise Refuted(f"made with {INPUTS} inputs and {UNITS} units it has {sizes}")
@@ -67,13 +64,13 @@ def states_have_their_form(cls: type[Cell]) -> str:
         _check_state(cell, state, size, f"initial_state({size})")
         if any(bool(part.any()) for part in state):
             raise Refuted(f"initial_state({size}) is not zero")
-        inputs, state = _data(cell, 5, size)
+        inputs, state = make_data(cell, 5, size)
         _check_state(cell, cell.step(inputs[0], state), size, "the state after step")
         hidden, end = cell.unroll(inputs, state)
         _check_state(cell, end, size, "the state after unroll")
         if hidden.shape != (5, size, UNITS):
             raise Refuted(f"unroll gives hidden states {tuple(hidden.shape)} for {(5, size, UNITS)}")
-        if not _apart([hidden[-1]], [end[0]]) <= ROUNDING:
+        if not distance_of([hidden[-1]], [end[0]]) <= ROUNDING:
             raise Refuted("part 0 of the state after unroll is not its last hidden state")
     return f"{cell.state_parts} of (B, {UNITS}), for B = 1 and {SEQUENCES}"
 
@@ -96,12 +93,12 @@ def starts_from_its_generator(cls: type[Cell]) -> str:
     draw in float64, then round.
     """
     with undisturbed():
-        first = _make(cls).state_dict()
+        first = make_cell(cls).state_dict()
     with seeded(1):
-        again = _make(cls).state_dict()
+        again = make_cell(cls).state_dict()
     with seeded(2):
-        single = _make(cls, dtype=torch.float32).state_dict()
-    other = _make(cls, seed=2).state_dict()
+        single = make_cell(cls, dtype=torch.float32).state_dict()
+    other = make_cell(cls, seed=2).state_dict()
     if not first:
         raise Refuted("it has no parameters")
     for name, values in first.items():
@@ -112,7 +109,7 @@ def starts_from_its_generator(cls: type[Cell]) -> str:
         if not torch.equal(values, again[name]):
             raise Refuted(f"{name} is another one at the same seed of its generator")
         if not torch.equal(values.to(single[name].dtype), single[name]):
-            apart = _apart([single[name].double()], [values])
+            apart = distance_of([single[name].double()], [values])
             raise Refuted(f"{name} in float32 is {apart:.2g} away from float64's at the same seed, relatively")
     if all(torch.equal(values, other[name]) for name, values in first.items()):
         raise Refuted("another seed gives the same parameters")
@@ -126,17 +123,17 @@ def unroll_equals_steps(cls: type[Cell]) -> str:
     worst = 0.0
     for length, size in ((6, SEQUENCES), (6, 1), (1, SEQUENCES)):
         where = f"T={length}, B={size}"
-        cell = _make(cls)
-        data = _data(cell, length, size)
-        expected = _flat(_loop(cell)(*data))
+        cell = make_cell(cls)
+        data = make_data(cell, length, size)
+        expected = flat(_loop(cell)(*data))
         with torch.no_grad():
-            unrecorded = _flat(cell.unroll(*data))
+            unrecorded = flat(cell.unroll(*data))
         worst = max(
             worst,
-            _agree(_flat(cell.unroll(*data)), expected, f"its steps' ({where})"),
-            _agree(unrecorded, expected, f"its steps' (without gradients, {where})"),
+            agree(flat(cell.unroll(*data)), expected, f"its steps' ({where})"),
+            agree(unrecorded, expected, f"its steps' (without gradients, {where})"),
             *(
-                _agree(
+                agree(
                     _gradients(cell, cell.unroll, data, ends),
                     _gradients(cell, _loop(cell), data, ends),
                     f"its steps' gradient by parameters, inputs and state (of {ends}, {where})",
@@ -176,19 +173,19 @@ def two_windows_are_one(cls: type[Cell]) -> str:
     Look at: what is kept in `self`, what is averaged over time, and whether `unroll` uses the state that it is given.
     """
     worst = 0.0
-    cell = _make(cls)
-    inputs, state = _data(cell, 6, SEQUENCES)
-    whole = _flat(cell.unroll(inputs, state))
+    cell = make_cell(cls)
+    inputs, state = make_data(cell, 6, SEQUENCES)
+    whole = flat(cell.unroll(inputs, state))
     for cut in (1, 3, 5):
         first, middle = cell.unroll(inputs[:cut], state)
         second, end = cell.unroll(inputs[cut:], middle)
         what = f"that of one piece, cut at step {cut} of 6"
-        worst = max(worst, _agree(_flat((torch.cat([first, second]), end)), whole, what))
+        worst = max(worst, agree(flat((torch.cat([first, second]), end)), whole, what))
     stepped, now = [], state
     for x in inputs.unbind():
         hidden, now = cell.unroll(x[None], now)
         stepped.append(hidden)
-    worst = max(worst, _agree(_flat((torch.cat(stepped), now)), whole, "that of one piece, cut at every step"))
+    worst = max(worst, agree(flat((torch.cat(stepped), now)), whole, "that of one piece, cut at every step"))
     return f"equal within {worst:.1g}, cut at steps 1, 3, 5 and at all"
 
 
@@ -196,8 +193,8 @@ def sequences_do_not_mix(cls: type[Cell]) -> str:
     """Each sequence of a batch gives what it gives alone, by `unroll`, `step` and `linearize`.
     Look at: means over the batch, and values that depend on a sequence's place in it.
     """
-    cell = _make(cls)
-    inputs, state = _data(cell, 6, SEQUENCES)
+    cell = make_cell(cls)
+    inputs, state = make_data(cell, 6, SEQUENCES)
     turned = inputs.flip(1), tuple(part.flip(0) for part in state)
     worst = max(_mixing(cell, inputs, state), _mixing(cell, *turned))
     return f"equal within {worst:.1g}, B = {SEQUENCES}, in two orders"
@@ -211,110 +208,22 @@ def _mixing(cell: Cell, inputs: Tensor, state: State) -> float:
         own = slice(b, b + 1)
         x, mine = inputs[:, own], tuple(part[own] for part in state)
         found = [together[0][:, own], *(part[own] for part in together[1])]
-        worst = max(worst, _agree(found, _flat(cell.unroll(x, mine)), f"sequence {b}'s alone, by unroll"))
+        worst = max(worst, agree(found, flat(cell.unroll(x, mine)), f"sequence {b}'s alone, by unroll"))
         found = [part[own] for part in stepped]
-        worst = max(worst, _agree(found, cell.step(x[0], mine), f"sequence {b}'s alone, by step"))
+        worst = max(worst, agree(found, cell.step(x[0], mine), f"sequence {b}'s alone, by step"))
         alone = cell.linearize(x[0], mine)
         found = [local.by_state[:, :, own], local.by_gate[:, :, own], local.transition[own]]
         expected = [alone.by_state, alone.by_gate, alone.transition]
-        worst = max(worst, _agree(found, expected, f"sequence {b}'s alone, by linearize"))
+        worst = max(worst, agree(found, expected, f"sequence {b}'s alone, by linearize"))
     return worst
-
-
-def linearize_equals_autograd(cls: type[Cell]) -> str:
-    """`linearize` gives the step, and local Jacobians from which those by the old state and by every parameter follow.
-    Look at: `derivatives` where it is written by hand; `input_blocks` and `hidden_blocks`, which say what feeds a gate;
-    and parameters besides weight_ih_l0, weight_hh_l0, bias_ih_l0 and bias_hh_l0: the structure has no place for them.
-    """
-    worst = 0.0
-    for size in (1, SEQUENCES):
-        cell = _make(cls)
-        inputs, state = _data(cell, 1, size)
-        local = cell.linearize(inputs[0], state)
-        _check_form(cell, local, size)
-        worst = max(worst, _agree(local.state, cell.step(inputs[0], state), "step's state"))
-        for b in range(size):
-            x, old = inputs[0, b : b + 1], tuple(part[b : b + 1] for part in state)
-            by_state, by_parameters = _jacobians(cell, x, old)
-            rebuilt = _rebuilt_by_state(cell, local, b)
-            worst = max(worst, _agree([rebuilt], [by_state], "autograd's Jacobian by the old state"))
-            for name, expected in by_parameters.items():
-                rebuilt = _rebuilt_by_parameter(cell, local, name, b, x[0], old[0][0])
-                worst = max(worst, _agree([rebuilt], [expected], f"autograd's Jacobian by {name}"))
-    return f"equal within {worst:.1g}, by the state and by {len(by_parameters)} parameters"
-
-
-def _check_form(cell: Cell, local: Linearization, size: int) -> None:
-    S, G, n = cell.state_parts, len(cell.input_blocks), cell.hidden_size
-    expected = {"by_state": (S, S, size, n), "by_gate": (S, G, size, n), "transition": (size, S * n, n)}
-    for name, shape in expected.items():
-        found = getattr(local, name)
-        if found.shape != shape:
-            raise Refuted(f"linearize's {name} is {tuple(found.shape)} for {shape}")
-        if found.requires_grad:
-            raise Refuted(f"linearize's {name} keeps a graph")
-    if any(part.requires_grad for part in local.state):
-        raise Refuted("linearize's state keeps a graph")
-
-
-class _Step(nn.Module):
-    """`functional_call` calls a module's forward; here it is one step of one sequence, (S n,)."""
-
-    def __init__(self, cell: Cell) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, x: Tensor, old: Tensor) -> Tensor:
-        parts = tuple(part[None] for part in old.split(self.cell.hidden_size))
-        return torch.cat([part[0] for part in self.cell.step(x, parts)])
-
-
-def _jacobians(cell: Cell, x: Tensor, old: State) -> tuple[Tensor, dict[str, Tensor]]:
-    """Of one sequence's step, by reverse-mode autograd: (S n, S n), and (S n, θ's shape) by each parameter."""
-    step = _Step(cell)
-    parameters = {name: parameter.detach() for name, parameter in step.named_parameters()}
-
-    def advance(parameters: dict[str, Tensor], old: Tensor) -> Tensor:
-        return torch.func.functional_call(step, parameters, (x, old))  # type: ignore[no-any-return]
-
-    flat = torch.cat([part[0] for part in old])
-    by_parameters, by_state = torch.func.jacrev(advance, argnums=(0, 1))(parameters, flat)
-    return by_state, {name.removeprefix("cell."): slope for name, slope in by_parameters.items()}
-
-
-def _rebuilt_by_state(cell: Cell, local: Linearization, b: int) -> Tensor:
-    """The old hidden part acts by `transition`, the others unit by unit."""
-    S, n = cell.state_parts, cell.hidden_size
-    whole = local.transition.new_zeros(S * n, S * n)
-    whole[:, :n] = local.transition[b]
-    for new in range(S):
-        for part in range(1, S):
-            whole[new * n : (new + 1) * n, part * n : (part + 1) * n] = local.by_state[new, part, b].diag()
-    return whole
-
-
-def _rebuilt_by_parameter(cell: Cell, local: Linearization, name: str, b: int, x: Tensor, h: Tensor) -> Tensor:
-    """Row i of gate g moves unit i alone, by φ_z[g, i] · (x, h, 1)."""
-    S, n = cell.state_parts, cell.hidden_size
-    one = x.new_ones(1)
-    seen = {"weight_ih_l0": x, "bias_ih_l0": one, "weight_hh_l0": h, "bias_hh_l0": one}.get(name)
-    if seen is None:
-        raise Refuted(f"the parameter {name} is none that linearize tells anything of")
-    parameter = cell.get_parameter(name)
-    whole = x.new_zeros(S, n, len(parameter), len(seen))
-    for gate, block in enumerate(cell.input_blocks if "ih" in name else cell.hidden_blocks):
-        if block is not None:
-            for i in range(n):
-                whole[:, i, block * n + i] += local.by_gate[:, gate, b, i, None] * seen
-    return whole.reshape(S * n, *parameter.shape)
 
 
 def leaves_the_rest_alone(cls: type[Cell]) -> str:
     """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, and nothing of the process.
     Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, and noise.
     """
-    cell = _make(cls)
-    inputs, state = _data(cell, 4, SEQUENCES)
+    cell = make_cell(cls)
+    inputs, state = make_data(cell, 4, SEQUENCES)
     named = {**cell.state_dict(), "inputs": inputs, **{f"part {k} of the state": part for k, part in enumerate(state)}}
     before = {name: tensor.clone() for name, tensor in named.items()}
     uses: dict[str, Callable[[], object]] = {
@@ -332,9 +241,9 @@ def leaves_the_rest_alone(cls: type[Cell]) -> str:
                 raise Refuted(f"{name} is changed by {use}")
         if not all(parameter.requires_grad for parameter in cell.parameters()):
             raise Refuted(f"requires_grad of a parameter is changed by {use}")
-    first, again = _flat(cell.unroll(inputs, state)), _flat(cell.unroll(inputs, state))
+    first, again = flat(cell.unroll(inputs, state)), flat(cell.unroll(inputs, state))
     if not all(map(torch.equal, first, again)):
-        raise Refuted(f"unroll of the same again is {_apart(again, first):.2g} away, relatively")
+        raise Refuted(f"unroll of the same again is {distance_of(again, first):.2g} away, relatively")
     return f"parameters, inputs, state and process as before: {', '.join(uses)}"
 
 
@@ -344,13 +253,13 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
     """
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     worst = 0.0
-    exact = _make(cls)
-    inputs, state = _data(exact, 6, SEQUENCES)
-    expected = _flat(exact.unroll(inputs, state))
+    exact = make_cell(cls)
+    inputs, state = make_data(exact, 6, SEQUENCES)
+    expected = flat(exact.unroll(inputs, state))
     slopes = _gradients(exact, exact.unroll, (inputs, state), "both")
     made: dict[str, Callable[[], Cell]] = {
-        "made in float32": lambda: _make(cls, dtype=torch.float32),
-        "put to float32": lambda: _make(cls).float(),
+        "made in float32": lambda: make_cell(cls, dtype=torch.float32),
+        "put to float32": lambda: make_cell(cls).float(),
     }
     for device in devices:
         for how, make in made.items():
@@ -358,13 +267,13 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
             data = inputs.to(device).float(), tuple(part.to(device).float() for part in state)
             runs: dict[str, Run] = {"unroll": cell.unroll, "step": _loop(cell)}
             for name, run in runs.items():
-                found = _flat(run(*data))
+                found = flat(run(*data))
                 for tensor in found:
                     if (tensor.dtype, tensor.device.type) != (torch.float32, device):
                         raise Refuted(f"{name} gives {tensor.dtype} on {tensor.device.type} ({where})")
-                worst = max(worst, _agree(_double(found), expected, f"float64's, by {name} ({where})", SINGLE[device]))
-            gradients = _double(_gradients(cell, cell.unroll, data, "both"))
-            worst = max(worst, _agree(gradients, slopes, f"float64's gradient ({where})", SINGLE[device]))
+                worst = max(worst, agree(double(found), expected, f"float64's, by {name} ({where})", SINGLE[device]))
+            gradients = double(_gradients(cell, cell.unroll, data, "both"))
+            worst = max(worst, agree(gradients, slopes, f"float64's gradient ({where})", SINGLE[device]))
             local = cell.linearize(data[0][0], data[1])
             if (local.transition.dtype, local.by_gate.dtype) != (torch.float32, torch.float32):
                 raise Refuted(f"linearize gives {local.transition.dtype} and {local.by_gate.dtype} ({where})")
@@ -378,7 +287,7 @@ def trains_backward_and_forward_alike(cls: type[Cell]) -> str:
     worst = 0.0
     for forcing in ("teacher", "free"):
         problem = make_problem(forcing=forcing, units=UNITS)
-        problem.network.cell = _make(cls)
+        problem.network.cell = make_cell(cls)
         name = f"{forcing} forcing, T={problem.batch.length}, B={problem.batch.size}"
         expected = exact_gradient(problem)
         for algorithm in ("full", "rtrl(update_every=None)"):
@@ -400,42 +309,3 @@ CHECKS: Sequence[Callable[[type[Cell]], str]] = (
     serves_each_precision_and_device,
     trains_backward_and_forward_alike,
 )
-
-
-def _make(cls: type[Cell], *, seed: int = 1, dtype: torch.dtype = torch.float64) -> Cell:
-    return cls(INPUTS, UNITS, generator=draws(seed), dtype=dtype)
-
-
-def _data(cell: Cell, length: int, size: int) -> tuple[Tensor, State]:
-    """Inputs and a state that is not zero, float64; the first sequences are the same for every size."""
-    generator = draws(2)
-    inputs = torch.randn(length, SEQUENCES, INPUTS, generator=generator, dtype=torch.float64)[:, :size]
-    parts = torch.randn(cell.state_parts, SEQUENCES, cell.hidden_size, generator=generator, dtype=torch.float64)
-    return inputs.clone(), tuple(parts[:, :size].clone().unbind())
-
-
-def _flat(ran: tuple[Tensor, State]) -> list[Tensor]:
-    return [ran[0], *ran[1]]
-
-
-def _double(tensors: Iterable[Tensor]) -> list[Tensor]:
-    return [tensor.cpu().double() for tensor in tensors]
-
-
-@torch.no_grad()
-def _apart(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    difference = sum(float((one - other).square().sum()) for one, other in zip(found, expected, strict=True))
-    sizes = [sum(float(one.square().sum()) for one in tensors) for tensors in (found, expected)]
-    return float((difference / max(*sizes, 1e-300)) ** 0.5)
-
-
-@torch.no_grad()
-def _agree(found: Sequence[Tensor], expected: Sequence[Tensor], what: str, within: float = ROUNDING) -> float:
-    """How far two lists of tensors are apart, relatively; `Refuted` where that is too far or their shapes differ."""
-    shapes = [[tuple(tensor.shape) for tensor in tensors] for tensors in (found, expected)]
-    if shapes[0] != shapes[1]:
-        raise Refuted(f"shapes {shapes[0]} for {shapes[1]}, {what}")
-    apart = _apart(found, expected)
-    if not apart <= within:
-        raise Refuted(f"{apart:.2g} away from {what}, relatively")
-    return apart
