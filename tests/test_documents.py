@@ -3,17 +3,12 @@
 import doctest
 import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
-import torch
 from typer.main import get_command
 
-from throughtime.algorithms import estimate_gradient, make_algorithm
-from throughtime.networks import make_network
 from throughtime.runners.cli import app
-from throughtime.tasks import make_task
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,21 +55,6 @@ def test_links_of_the_readme_lead_somewhere(path):
 def test_the_two_commands_can_be_found_by_ci(name):
     (command,) = re.findall(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", README)
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e ")
-
-
-def test_the_example_algorithm_is_truncated_bptt(tmp_path):
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "chunked.py").write_text(code, encoding="utf-8")
-    sys.modules.pop("chunked", None)
-    example = load(tmp_path / "chunked.py", "chunked").Chunked(k=4)
-    task = make_task("two_lag", length=16)
-    batch = task.sample(3, generator=torch.Generator().manual_seed(0)).to(dtype=torch.float64)
-    network = make_network("gru", input_size=1, hidden_size=4, output_size=2, seed=0, dtype=torch.float64)
-    found = estimate_gradient(example, network, batch)
-    expected = estimate_gradient(make_algorithm("truncated", k1=4, k2=4), network, batch)
-    for name, gradient in expected.items():
-        assert torch.allclose(found[name], gradient, rtol=1e-9, atol=1e-15)
 
 
 def test_the_project_pins_what_it_was_tested_with():
