@@ -58,16 +58,17 @@ def write(kind: Kind, name: str, folder: Path, *, package: bool = False) -> list
 
 def next_steps(kind: Kind, name: str, folder: Path, *, package: bool = False) -> list[str]:
     """Commands that work on what was written, each with a word on what it does."""
-    part, test = (shlex.quote(str(folder / path)) for path in (f"{name}.py", f"test_{name}.py"))
-    use, plugin = name, ""
-    steps = []
     if package:
-        # A bare word would be to pip a package to fetch.
-        root = shlex.quote(str(folder / name) if folder.is_absolute() else f"./{folder / name}")
-        use, test = name, root
-        steps.append((f"pip install -e {root}", f"then {name} is a name like any other"))
+        # To pip a bare word is a package to be fetched, so a relative path begins with ./ here.
+        use = name
+        plugin = ""
+        test = shlex.quote(str(folder / name) if folder.is_absolute() else f"./{folder / name}")
+        steps = [(f"pip install -e {test}", f"then {name} is a name like any other")]
     else:
-        use, plugin = part, f" --plugin {part}"
+        use = shlex.quote(str(folder / f"{name}.py"))
+        plugin = f" --plugin {use}"
+        test = shlex.quote(str(folder / f"test_{name}.py"))
+        steps = []
     steps += [
         (f"throughtime verify {use}", "what it promises beside what is measured"),
         (f"pytest {test}", "the same as tests"),
@@ -78,7 +79,7 @@ def next_steps(kind: Kind, name: str, folder: Path, *, package: bool = False) ->
     return [f"{command:<{width}}    ({what})" for command, what in steps]
 
 
-def _files(kind: Kind, name: str, *, package: bool) -> dict[Path, str]:
+def _files(kind: Kind, name: str, *, package: bool = False) -> dict[Path, str]:
     """Each file's text, by its path in the folder that is written to."""
     cls = _class_name(name)
     # One's own module and throughtime stand in one block, in order.

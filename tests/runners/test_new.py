@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from throughtime import runners
-from throughtime.algorithms import ALGORITHMS, make_algorithm
-from throughtime.networks import CELLS, registry
+from throughtime.algorithms import ALGORITHMS, estimate_gradient, make_algorithm
+from throughtime.networks import CELLS, make_network, registry
 from throughtime.runners.cli import app
 from throughtime.runners.plugins import forget, load_plugin
 from throughtime.tasks import TASKS, make_task
@@ -130,8 +131,9 @@ class TestFiles:
         for kind in NAMES:
             assert new(kind, name, "--out", kind)[0] == 0
             # Of tests neither annotations nor docstrings of functions are asked, as in tests/.
-            options = ["--extend-per-file-ignores", "test_*.py:ANN,D103"] if words == ["check"] else []
+            options = ["--extend-per-file-ignores", "test_*:ANN", "--extend-per-file-ignores", "test_*:D103"]
             configuration = ["--no-cache", "--config", ROOT / "pyproject.toml"]
+            options = options if words == ["check"] else []
             start(sys.executable, "-m", "ruff", *words, *configuration, *options, ".", cwd=tmp_path / kind)
 
 
@@ -167,6 +169,28 @@ class TestTask:
         load_plugin(written / "a_new_task.py")
         with pytest.raises(ValueError, match="lag must be at least 1 and less than length"):
             make_task(spec)
+
+
+class TestCell:
+    def test_it_is_the_equation_of_its_docstring(self, written):
+        load_plugin(written / "another_cell.py")
+        network = make_network("another_cell", input_size=2, hidden_size=3, output_size=1, seed=0, dtype=torch.float64)
+        cell = network.cell
+        x, h = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).unbind()
+        x = x[:, :2]
+        z = x @ cell.weight_ih_l0.T + cell.bias_ih_l0 + h @ cell.weight_hh_l0.T + cell.bias_hh_l0
+        expected = h + torch.sigmoid(z[:, 3:]) * (torch.tanh(z[:, :3]) - h)
+        assert torch.allclose(cell.step(x, (h,))[0], expected, rtol=1e-12, atol=0)
+
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+    def test_forward_mode_is_exact_on_it(self, written):
+        load_plugin(written / "another_cell.py")
+        task = make_task("two_lag", length=12)
+        batch = task.sample(3, generator=torch.Generator().manual_seed(0)).to(dtype=torch.float64)
+        network = make_network("another_cell", input_size=1, hidden_size=3, output_size=2, seed=0, dtype=torch.float64)
+        expected = estimate_gradient(make_algorithm("full"), network, batch)
+        for name, gradient in estimate_gradient(make_algorithm("rtrl"), network, batch).items():
+            assert torch.allclose(gradient, expected[name], rtol=1e-9, atol=1e-15)
 
 
 class TestWhatIsPrinted:
