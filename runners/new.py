@@ -113,29 +113,28 @@ def _files(kind: Kind, name: str, *, package: bool = False) -> dict[Path, str]:
 def _check_name(kind: Kind, name: str) -> None:
     """`BadInput` where a part can't be called that, or should not be."""
     subject = f"{name!r} can't be the name of {_with_article(kind)}"
+    instead = "take another" if name.startswith("my_") else f"take another, such as my_{name}"
     cls = _class_name(name)
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
-        instead = _suggestion(name)
+        meant = _suggestion(name)
         raise BadInput(
             f"{subject}: a name is in snake case, of the letters a to z, digits and underscores; "
-            + (f"write {instead}, whose class is {_class_name(instead)}" if instead else "my_idea is one")
+            + (f"write {meant}, whose class is {_class_name(meant)}" if meant else "my_idea is one")
         )
     if len(name) > LONGEST_NAME:
         raise BadInput(f"{subject}: it has {len(name)} characters; take one of {LONGEST_NAME} or fewer")
     if keyword.iskeyword(name) or hasattr(builtins, name):
-        raise BadInput(f"{subject}: it is a word of Python's own; take another, such as my_{name}")
+        raise BadInput(f"{subject}: it is a word of Python's own; {instead}")
     if snake_case(cls) != name:
         raise BadInput(f"{subject}: its class would be {cls}, which is found as {snake_case(cls)!r}; write that")
     if cls in _imported(_files(kind, name)[Path(f"{name}.py")]):
-        raise BadInput(
-            f"{subject}: its class would hide the {cls} that it is written with; take another, such as my_{name}"
-        )
+        raise BadInput(f"{subject}: its class would hide the {cls} that it is written with; {instead}")
     for other, registry in REGISTRIES.items():
         if name in registry.names():
             there = _with_article(other.removesuffix("s"))
-            raise BadInput(f"{subject}: there is {there} of that name already; take another, such as my_{name}")
+            raise BadInput(f"{subject}: there is {there} of that name already; {instead}")
     if name in sys.stdlib_module_names or name in packages_distributions():
-        raise BadInput(f"{subject}: {name}.py would hide the module {name}; take another, such as my_{name}")
+        raise BadInput(f"{subject}: {name}.py would hide the module {name}; {instead}")
 
 
 def _imported(code: str) -> set[str]:

@@ -390,7 +390,7 @@ class TestPackage:
     def test_its_name_is_taken(self, site, new, monkeypatch):
         monkeypatch.syspath_prepend(site)
         registry.installed.cache_clear()
-        assert "there is an algorithm of that name already" in new("algorithm", "an_idea")[1]
+        assert "there is an algorithm of that name already; take another, such as" in new("algorithm", "an_idea")[1]
 
     def test_it_runs_in_a_suite_beside_built_ins(self, site, tmp_path):
         (tmp_path / "suite.toml").write_text(SUITE, encoding="utf-8")
