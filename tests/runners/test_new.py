@@ -340,7 +340,8 @@ def test_the_written_test_passes(written, kind, where):
     words = [f"test_{NAMES[kind]}.py"] if where == "files" else []
     cwd = written if where == "files" else written / "packages" / NAMES[kind]
     output = start(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, cwd=cwd)
-    assert re.search(r"^\d+ passed in ", output, flags=re.MULTILINE)
+    # torch warns of itself where it first differentiates forward, as a cell's Jacobians are.
+    assert re.search(r"^\d+ passed(, \d+ warnings)? in ", output, flags=re.MULTILINE)
 
 
 @kinds
