@@ -144,7 +144,13 @@ def check(reference: Path, *, update: bool = False, cases: Sequence[Case] = CASE
         return Verdict(0, "not compared", said, tuple(lines), data)
     if not (found.changes or found.vanished):
         new = f"; {len(found.new)} new ones to record: {anew}" if found.new else ""
-        return Verdict(0, "pass", f"the counts of {total} are exactly those of {path}{new}", tuple(lines), data)
+        return Verdict(
+            0,
+            "pass",
+            f"the counts of {len(now) - len(found.new)} benchmarks are exactly those of {path}{new}",
+            tuple(lines),
+            data,
+        )
     lines.append(f"mend what is not meant; accept what is meant: {anew}, and commit the difference")
     return Verdict(0, "fail", _tally(found), tuple(lines), data)
 
