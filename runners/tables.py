@@ -95,7 +95,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
         "memory": "" if memory is None else bytes_in_words(memory),
-        "tuned": _choice(row.choice),
+        "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row.choice),
         "runs": _runs(row),
     }
 

@@ -60,54 +60,38 @@ def follow(path, folder):
     return steps
 
 
-@pytest.fixture(scope="module")
-def readme(tmp_path_factory):
-    """The README, followed."""
-    return follow("README.md", tmp_path_factory.mktemp("readme"))
+# Each page is followed in a single test: workers that share the tests would else follow it twice.
 
 
-@pytest.fixture(scope="module")
-def guide(tmp_path_factory):
-    """The guide, followed: its steps by command, and the folder."""
-    folder = tmp_path_factory.mktemp("guide")
-    return follow("docs/add-an-algorithm.md", folder), folder
-
-
-def test_every_command_of_the_readme_works(readme):
-    assert len(readme) >= 8
-    for step in readme:
-        assert step.code == 0, f"{step.command}\n{step.output}"
-
-
-def test_every_command_of_the_guide_works(guide):
-    steps, _ = guide
-    assert len(steps) >= 6
+def test_every_command_of_the_readme_works(tmp_path):
+    steps = follow("README.md", tmp_path)
+    assert len(steps) >= 8
     for step in steps:
         assert step.code == 0, f"{step.command}\n{step.output}"
 
 
-def test_the_guide_ends_with_a_ranked_row(guide):
-    steps, folder = guide
+def test_the_guide_ends_with_a_verified_and_ranked_row(tmp_path):
+    steps = follow("docs/add-an-algorithm.md", tmp_path)
+    assert len(steps) >= 6
+    for step in steps:
+        assert step.code == 0, f"{step.command}\n{step.output}"
+    first, last = [step.output for step in steps if step.command == "throughtime verify rank_one.py"]
+    assert "FAILED" not in first + last
+    assert "the mean is the exact gradient" in last
     (table,) = [step.output for step in steps if step.command == "throughtime table results"]
     (row,) = [line for line in table.splitlines() if line.startswith("| rank_one")]
     assert "2 done" in row
     assert "0.6616" in row  # the floor
-    assert (folder / "results" / "figures" / "gradient.png").exists()
-
-
-def test_the_guides_first_file_and_its_last_hold_what_they_promise(guide):
-    verified = [step.output for step in guide[0] if step.command == "throughtime verify rank_one.py"]
-    assert len(verified) == 2
-    assert "FAILED" not in "".join(verified)
-    assert "the mean is the exact gradient" in verified[1]
+    assert (tmp_path / "results" / "figures" / "gradient.png").exists()
 
 
 @pytest.fixture
-def edited(guide, tmp_path):
+def edited(tmp_path):
     """Make an instance of the guide's class, with a replacement in its text."""
+    page = (ROOT / "docs" / "add-an-algorithm.md").read_text(encoding="utf-8")
+    (text,) = [text for kind, name, _, text in BLOCK.findall(page) if (kind, name) == ("file", "rank_one.py")]
 
     def make(old="", new=""):
-        text = (guide[1] / "rank_one.py").read_text(encoding="utf-8")
         assert old in text
         (tmp_path / "rank_one.py").write_text(text.replace(old, new), encoding="utf-8")
         load_plugin(tmp_path / "rank_one.py")

@@ -41,10 +41,11 @@ def run(*words, cwd):
     return process.stdout
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
+@pytest.fixture
+def fresh(tmp_path):
     """An environment in which the two are installed as wheels; libraries are those of this one. The folder it is in."""
-    folder = tmp_path_factory.mktemp("fresh")
+    folder = tmp_path / "fresh"
+    folder.mkdir()
     source = folder / "source"
     source.mkdir()
     for room in ROOMS:
@@ -72,23 +73,17 @@ def throughtime(folder, *words):
     return run(folder / "environment" / "bin" / "throughtime", *words, cwd=folder)
 
 
-def test_the_wheel_is_what_runs(fresh):
+def test_it_is_listed_verified_and_runs_beside_the_built_ins(fresh):
+    """One test: workers that share the tests would else make the environment twice."""
     code = "import throughtime.runners.cli as cli; print(cli.__file__)"
-    assert (fresh / "environment").resolve() in Path(
-        run(fresh / "environment" / "bin" / "python", "-c", code, cwd=fresh).strip()
-    ).resolve().parents
+    runs = Path(run(fresh / "environment" / "bin" / "python", "-c", code, cwd=fresh).strip()).resolve()
+    assert (fresh / "environment").resolve() in runs.parents
 
-
-def test_the_package_is_listed(fresh):
     (line,) = [line for line in throughtime(fresh, "list").splitlines() if line.startswith("  an_idea")]
     assert "an_idea.py]" in line
 
-
-def test_the_package_is_verified(fresh):
     assert "FAILED" not in throughtime(fresh, "verify", "an_idea")
 
-
-def test_the_package_runs_beside_the_built_ins(fresh):
     (fresh / "suite.toml").write_text(SUITE, encoding="utf-8")
     output = throughtime(fresh, "run", "suite.toml", "--out", "out")
     assert "| an_idea(k=4)" in output
