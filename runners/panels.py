@@ -77,11 +77,10 @@ class Drawing:
         """One for each task and cell of each experiment, runs of two protocols are never averaged, and for each
         forcing or algorithm; `closed`: of tasks with feedback alone.
         """
-        groups = iter(self.manifest.groups)
         panels = []
-        for experiment in self.manifest.suite.experiments:
+        for number, experiment in enumerate(self.manifest.suite.experiments):
             blocks: dict[tuple[str, str, str], list[GroupKeys]] = {}
-            for group in (next(groups) for _ in experiment.groups()):
+            for group in (one for one in self.manifest.groups if one.experiment == number):
                 if not closed or self.manifest.tasks[group.task].horizon:
                     blocks.setdefault((group.task, group.cell, getattr(group, axis)), []).append(group)
             for (task, cell, of_all), block in blocks.items():

@@ -20,7 +20,7 @@ from .directory import Directory, write_json
 from .experiment import RunConfig
 from .suite import Choice, Suite
 
-FORMAT = 2
+FORMAT = 3
 """The version of this layout. A change that older code can't read raises it."""
 
 Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
@@ -83,10 +83,11 @@ class TaskFacts(BaseModel):
 
 
 class GroupKeys(BaseModel):
-    """One row's runs: the choice is None until tuning is complete."""
+    """One row's runs: the choice is None until tuning is complete; `experiment` is its number in the suite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    experiment: int
     task: str
     cell: str
     forcing: str

@@ -239,6 +239,7 @@ class SuiteRunner:
             choice = self._choice(group)
             groups.append(
                 GroupKeys(
+                    experiment=self.suite.experiments.index(group.experiment),
                     task=group.task,
                     cell=group.cell,
                     forcing=group.forcing,

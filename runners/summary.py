@@ -124,10 +124,9 @@ def summarise(directory: str | Path) -> Summary:
     """Compute the tables of a results directory; `BadInput` if it holds no results."""
     store = Store.open(directory)
     manifest, results = store.manifest(), load_results(directory)
-    experiments = [experiment for experiment in manifest.suite.experiments for _ in experiment.groups()]
     blocks: dict[tuple[str, str, int], list[GroupKeys]] = {}
-    for group, experiment in zip(manifest.groups, experiments, strict=True):
-        blocks.setdefault((group.task, group.cell, manifest.suite.experiments.index(experiment)), []).append(group)
+    for group in manifest.groups:
+        blocks.setdefault((group.task, group.cell, group.experiment), []).append(group)
     tables = tuple(
         _task_table(manifest, results, manifest.suite.experiments[number], groups)
         for (_, _, number), groups in blocks.items()

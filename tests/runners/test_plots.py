@@ -49,7 +49,11 @@ def results(tmp_path_factory):
                         store.write_record(_record(config, end, points))
                 keys = tuple(config.key("") for config in configs)
                 about = {"task": group.task, "cell": group.cell, "forcing": group.forcing}
-                about |= {"algorithm": group.algorithm, "target": None}
+                about |= {
+                    "algorithm": group.algorithm,
+                    "target": None,
+                    "experiment": suite.experiments.index(group.experiment),
+                }
                 groups.append(GroupKeys.model_validate({**about, "choice": (0.1, None), "tuning": (), "report": keys}))
             facts = TaskFacts(fingerprint="", metric=Metric("loss", better=better), references=REFERENCES)
             tasks = {group.task: facts for group in groups}

@@ -9,9 +9,11 @@ from throughtime.networks import BadInput, Broken, registry, third_party
 from throughtime.runners import load_results, run_suite
 from throughtime.runners.describe import description, listing
 from throughtime.runners.environment import fingerprint, plugin_sources
+from throughtime.runners.plots import draw_figures
 from throughtime.runners.plugins import load_plugin, load_plugins, loaded
 from throughtime.runners.store import Store
 from throughtime.runners.suite import parse_suite
+from throughtime.runners.summary import summarise
 from throughtime.tasks import make_task
 
 from .conftest import BROKEN
@@ -300,3 +302,17 @@ class TestRecords:
         }
         scores = load_results(tmp_path / "out").set_index("algorithm")["test"]
         assert scores["chattering"] == scores["full"]
+
+
+def test_results_are_read_without_the_plugins_that_made_them(write, tmp_path):
+    from throughtime.runners import plugins
+
+    task = "from throughtime.tasks.two_lag import TwoLag\n\n\nclass Mine(TwoLag):\n    pass\n"
+    load_plugins([write(), write("mine.py", task)])
+    text = TINY.replace('["two_lag(length=16)"]', '["mine(length=16)", "two_lag(length=16)"]')
+    run_suite(parse_suite(text, "tiny", origin="tiny.toml"), tmp_path / "out", workers=2)
+    plugins.forget()
+    tables = summarise(tmp_path / "out").tables
+    assert [table.task for table in tables] == ["mine(length=16)", "two_lag(length=16)"]
+    assert "tenth" in {row.name for row in tables[0].rows}
+    assert draw_figures(tmp_path / "out")

@@ -63,6 +63,7 @@ def results(tmp_path):
                     keys.append(key)
                 groups.append(
                     GroupKeys(
+                        experiment=0,
                         task=group.task,
                         cell=group.cell,
                         forcing=group.forcing,
