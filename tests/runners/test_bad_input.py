@@ -149,7 +149,7 @@ def test_results_of_another_version(refused, tmp_path, command):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text(json.dumps({"format": 99, "version": "9.9"}))
     message = refused(*command, "out")
-    assert "format 99, written by throughtime 9.9; this version reads format 2" in message
+    assert "format 99, written by throughtime 9.9; this version reads format 3" in message
 
 
 @pytest.mark.parametrize("command", ["table", "plot"])
