@@ -20,7 +20,7 @@ from torch.func import functional_call, vjp, vmap
 from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update, backward
+from .base import Algorithm, Update
 
 Gradients = dict[str, Tensor]
 
@@ -51,12 +51,14 @@ class UORO(Algorithm):
             hidden = state[0].clone().requires_grad_()
             with torch.enable_grad():
                 loss = batch.window(t, t + 1).mean_loss(network.readout(hidden)[None])
-            (by_hidden,) = torch.autograd.grad(loss, hidden, retain_graph=True)
-            backward(network, loss)
+            readout = list(network.readout.parameters())
+            by_hidden, *by_readout = torch.autograd.grad(loss, [hidden, *readout])
             credit = (by_hidden * s[0]).sum(dim=1)
             for name, parameter in network.named_parameters():
+                parameter.grad = torch.tensordot(credit, theta[f"network.{name}"], dims=1)
+            for parameter, direct in zip(readout, by_readout, strict=True):
                 assert parameter.grad is not None
-                parameter.grad += torch.tensordot(credit, theta[f"network.{name}"], dims=1)
+                parameter.grad += direct
             yield Update(loss.detach(), batch.share(t, t + 1), (state, s, theta))
 
 
