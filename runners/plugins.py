@@ -4,7 +4,6 @@ What a file defines is found by its base classes; its names are its classes' in 
 A file's folder is where it may import from, as if it were started from there.
 """
 
-import hashlib
 import importlib.util
 import inspect
 import sys
@@ -37,12 +36,10 @@ class Plugin:
 
     Attributes:
         path: absolute.
-        sha256: of its bytes when it was loaded.
         names: of what it gives: kind and name.
     """
 
     path: Path
-    sha256: str
     names: tuple[tuple[str, str], ...]
 
 
@@ -88,7 +85,6 @@ def load_plugin(path: str | Path) -> Plugin:
     if module_name in sys.modules:
         there = getattr(sys.modules[module_name], "__file__", module_name)
         raise BadInput(f"--plugin {path}: another plugin has the same file name: {there}; rename one of them")
-    content = file.read_bytes()
     module = _import(file, module_name, f"importing the plugin {path}")
     names: list[tuple[str, str]] = []
     try:
@@ -99,7 +95,7 @@ def load_plugin(path: str | Path) -> Plugin:
             REGISTRIES[f"{kind}s"].remove(name)
         del sys.modules[module_name]
         raise
-    _loaded[file] = Plugin(file, hashlib.sha256(content).hexdigest(), tuple(names))
+    _loaded[file] = Plugin(file, tuple(names))
     return _loaded[file]
 
 
