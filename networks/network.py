@@ -8,10 +8,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from throughtime.parts.errors import BadInput
+from throughtime.parts.registry import Registry
+
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
-from .errors import BadInput
-from .registry import Registry
 
 CELLS: Registry[Cell] = Registry(
     "cell",

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from throughtime.runners.environment import machine
 from throughtime.runners.gate.cases import CASES
 from throughtime.runners.gate.counters import count_all
 from throughtime.runners.gate.judge import THRESHOLD, pooled, stored_baseline_alarms
 from throughtime.runners.gate.noise import Trial, run_trial
+from throughtime.runners.records.machine import machine
 
 FOLDER = Path(__file__).resolve().parent / "reference" / "gate"
 TRIALS, REPEATS = 30, 100

@@ -9,8 +9,8 @@ from throughtime.runners import load_results
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
-from throughtime.runners.statistics import supported_better
-from throughtime.runners.summary import Row, TaskTable, summarise
+from throughtime.runners.showing.statistics import supported_better
+from throughtime.runners.showing.summary import Row, TaskTable, summarise
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results" / "reference"

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .run import run_suite
-    from .store import load_curves, load_results
-    from .suite import Suite, load_suite
+    from .execution.run import run_suite
+    from .records.results import load_curves, load_results
+    from .suite.suite import Suite, load_suite
     from .verify.algorithm import algorithm_checks, check_algorithm
     from .verify.cell import cell_checks, check_cell
     from .verify.task import check_task, task_checks
@@ -26,16 +26,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Suite": "suite",
+    "Suite": "suite.suite",
     "algorithm_checks": "verify.algorithm",
     "cell_checks": "verify.cell",
     "check_algorithm": "verify.algorithm",
     "check_cell": "verify.cell",
     "check_task": "verify.task",
-    "load_curves": "store",
-    "load_results": "store",
-    "load_suite": "suite",
-    "run_suite": "run",
+    "load_curves": "records.results",
+    "load_results": "records.results",
+    "load_suite": "suite.suite",
+    "run_suite": "execution.run",
     "task_checks": "verify.task",
 }
 

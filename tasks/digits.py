@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Batch, Metric, Reference, Task
 from .generated import accuracy_at_last_step, at_last_step

@@ -16,7 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from throughtime.networks import BadInput, Network, Recurrent, State
+from throughtime.networks import Network, Recurrent, State
+from throughtime.parts import BadInput
 
 from .base import Batch, Metric, Reference, Task
 from .generated import at_last_step

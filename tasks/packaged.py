@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 from pathlib import Path
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 
 def locate(package: str, file: str, sha256: str, *, extra: str = "") -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from throughtime.networks import Registry
+from throughtime.parts import Registry
 
 from .base import Task
 

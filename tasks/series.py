@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from throughtime.networks import BadInput, Unavailable
+from throughtime.parts import BadInput, Unavailable
 
 from .base import Batch, Metric, Reference, Task
 from .classical import Autoregression, last_given, seasonal

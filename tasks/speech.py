@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Batch, Metric, Reference, Task
 from .losses import cross_entropy

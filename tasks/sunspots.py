@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Batch, Reference
 from .packaged import locate

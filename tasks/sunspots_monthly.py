@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Reference
 from .packaged import locate

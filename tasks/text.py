@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Batch, Metric, Reference, Task
 from .horizon import ahead, with_leads

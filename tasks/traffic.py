@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 import torch
 from torch import Tensor
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 
 from .base import Batch, Metric, Reference
 from .packaged import locate

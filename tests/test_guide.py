@@ -12,7 +12,7 @@ import torch
 
 from throughtime.algorithms import make_algorithm
 from throughtime.runners import check_algorithm
-from throughtime.runners.plugins import forget, load_plugin
+from throughtime.runners.suite.plugins import forget, load_plugin
 from throughtime.runners.verify.problems import make_problem
 
 ROOT = Path(__file__).parent.parent

@@ -8,34 +8,80 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "networks": {"networks"},
-    "tasks": {"tasks", "networks"},
-    "algorithms": {"algorithms", "networks", "tasks"},
-    "forcings": {"forcings", "networks", "tasks"},
-    "runners": {"runners", "forcings", "algorithms", "tasks", "networks"},
+    "parts": {"parts"},
+    "networks": {"networks", "parts"},
+    "tasks": {"tasks", "networks", "parts"},
+    "algorithms": {"algorithms", "networks", "tasks", "parts"},
+    "forcings": {"forcings", "networks", "tasks", "parts"},
+    "runners": {"runners", "forcings", "algorithms", "tasks", "networks", "parts"},
 }
+FLOORS = ["suite", "records", "training", "execution", "showing", "laboratories", "commands"]
+"""The rooms of the runners from the ground up: each imports from itself and from what lies below."""
+
+LABORATORIES = {"cost", "gate", "verify"}
+"""They stand beside each other on one floor, and none imports another."""
+
 BATCH = ("throughtime.tasks.base", "Batch")
 """What algorithms and forcings take from there, so that a batch's type does not bring every task along."""
 
+LONGEST = 300
+
+
+def files(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
 
 def imports(path):
-    """(module, name) of everything that a file imports from throughtime by its full name."""
+    """(module, name) of everything that a file imports from throughtime, written in full or relative."""
+    package = ["throughtime", *path.relative_to(ROOT).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.startswith("throughtime"):
-            yield from ((node.module, alias.name) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            if module.startswith("throughtime"):
+                yield from ((module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names if alias.name.startswith("throughtime"))
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_a_room_imports_only_what_it_may(room):
-    for path in (ROOT / room).rglob("*.py"):
+    for path in files(room):
         rooms = {module.split(".")[1] for module, _ in imports(path)}
         assert rooms <= MAY_IMPORT[room], path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "algorithms").glob("*.py")), ids=lambda path: path.stem)
+def floor(room):
+    return FLOORS.index("laboratories" if room in LABORATORIES else room)
+
+
+def test_every_room_of_the_runners_has_a_floor():
+    rooms = {path.name for path in (ROOT / "runners").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms == set(FLOORS) - {"laboratories"} | LABORATORIES
+
+
+runners = pytest.mark.parametrize("path", files("runners"), ids=lambda path: str(path.relative_to(ROOT / "runners")))
+
+
+@runners
+def test_a_room_of_the_runners_imports_no_room_above(path):
+    (*rooms, _) = path.relative_to(ROOT / "runners").parts
+    if not rooms:
+        return  # the public names, which are found when they are first used
+    for module, name in imports(path):
+        (_, top, *inner) = [*module.split("."), name]
+        if top == "runners" and inner[0] != rooms[0]:
+            assert inner[0] in {*FLOORS, *LABORATORIES}, f"{path.name} imports {name} from {module}: name its room"
+            assert floor(inner[0]) < floor(rooms[0]), f"{path.name} imports {name} from {module}, which is above"
+
+
+@runners
+def test_a_file_of_the_runners_is_short_enough_to_have_one_purpose(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", files("algorithms"), ids=lambda path: path.stem)
 def test_an_algorithm_uses_the_names_that_a_plugin_has(path):
     for module, name in imports(path):
-        if (module, name) != BATCH:
+        if not module.startswith("throughtime.algorithms") and (module, name) != BATCH:
             assert name in importlib.import_module(module).__all__, f"{path.name} imports {name} from {module}"

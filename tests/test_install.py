@@ -75,7 +75,7 @@ def throughtime(folder, *words):
 
 def test_it_is_listed_verified_and_runs_beside_the_built_ins(fresh):
     """One test: workers that share the tests would else make the environment twice."""
-    code = "import throughtime.runners.cli as cli; print(cli.__file__)"
+    code = "import throughtime.runners.commands.cli as cli; print(cli.__file__)"
     runs = Path(run(fresh / "environment" / "bin" / "python", "-c", code, cwd=fresh).strip()).resolve()
     assert (fresh / "environment").resolve() in runs.parents
 

@@ -7,9 +7,9 @@ import pytest
 from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost import tables as costs
 from throughtime.runners.cost.store import load_costs
-from throughtime.runners.store import Store
-from throughtime.runners.summary import summarise
-from throughtime.runners.tables import csv, latex, markdown
+from throughtime.runners.records.manifest import RunStore
+from throughtime.runners.showing.summary import summarise
+from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
 SUITES = ["quickstart", "forcing", "real", "influence_balancing"]
@@ -58,7 +58,7 @@ def test_tables_follow_from_the_records(suite, name, write):
 
 @each_suite
 def test_it_is_the_suite_that_ships(suite):
-    assert Store.open(REFERENCE / suite).manifest().suite == load_suite(suite)
+    assert RunStore.open(REFERENCE / suite).manifest().suite == load_suite(suite)
 
 
 @pytest.mark.parametrize("suite", ["quickstart", "forcing", "real"])
@@ -110,7 +110,7 @@ class TestForcing:
         assert {row[1:] for row in skipped} == {("professor", "rtrl"), ("professor", "readout_only")}
 
     def test_a_free_run_is_scored_at_every_lead(self):
-        store = Store.open(REFERENCE / "forcing")
+        store = RunStore.open(REFERENCE / "forcing")
         for group in store.manifest().groups:
             horizon = store.manifest().tasks[group.task].horizon
             records = [store.record(key) for key in group.report]

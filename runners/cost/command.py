@@ -5,14 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
+from throughtime.runners.records.machine import busy
 
-from ..doctor import load
 from .figures import write_figures
 from .grid import CostRunner
 from .point import Cost
 from .progress import progress
-from .store import CostStore, load_costs
+from .store import CostStore, load_costs, subject
 from .suite import load_cost_suite
 from .tables import print_tables, write_tables
 
@@ -51,7 +51,7 @@ def measure_peers(out: Path | None, device: str, console: Console) -> int:
     if device != "cpu":
         raise BadInput(f"--peers compares on one CPU thread; got --device {device}: leave it out")
     store = CostStore(Path("results") / "runs" / "cost" if out is None else out)
-    store.check_writable()
+    store.check_writable(subject(load_cost_suite("cost"), device))
     with store.locked():
         say(console, f"{len(PEERS)} comparisons with other code, one thread, interleaved; results in {store.directory}")
         _warn_if_busy(console)
@@ -66,9 +66,8 @@ def measure_peers(out: Path | None, device: str, console: Console) -> int:
 
 
 def _warn_if_busy(console: Console) -> None:
-    finding = load()
-    if finding.verdict == "warn":
-        console.print(f"warning: load {finding.text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if told := busy():
+        console.print(f"warning: {told}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def say(console: Console, text: str) -> None:

@@ -4,12 +4,11 @@ An algorithm has the same colour in every figure. A thin dotted line of the theo
 largest size; where theory names a range, or nothing, there is none.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..canvas import Look, canvas, looks, nothing, plain_log
-from ..plots import DPI
+from throughtime.runners.showing.canvas import Look, canvas, looks, nothing, plain_log, save
+
 from .point import Axis, Cost
 from .scaling import Quantity
 from .store import Costs, Line, load_costs
@@ -49,13 +48,7 @@ FIGURES: dict[Axis, list[Shown]] = {
 def write_figures(directory: str | Path) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no costs."""
     folder = Path(directory) / "figures"
-    paths = []
-    for name, figure in draw_figures(load_costs(directory)).items():
-        folder.mkdir(exist_ok=True)
-        temporary = folder / f".{name}.{os.getpid()}.png"
-        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
-        paths.append(temporary.replace(folder / f"{name}.png"))
-    return paths
+    return [save(figure, folder / f"{name}.png") for name, figure in draw_figures(load_costs(directory)).items()]
 
 
 def draw_figures(costs: Costs) -> "dict[str, Figure]":

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.networks import Cell, Network
-
-from ..workload import Prepared, squared_error
+from throughtime.runners.training.workload import Prepared, squared_error
 
 
 class TorchNN:

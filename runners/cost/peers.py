@@ -16,10 +16,11 @@ import numpy as np
 import threadpoolctl
 import torch
 
-from ..measure import carried, count, count_updates
-from ..timing import Spread, in_turns, ratio
-from ..worker import worker_pool
-from ..workload import Prepared, Workload
+from throughtime.runners.execution.local import worker_pool
+from throughtime.runners.training.measure import carried, count, count_updates
+from throughtime.runners.training.timing import Spread, in_turns, ratio
+from throughtime.runners.training.workload import Prepared, Workload
+
 from .other_code import NumpyRTRL, Products, TorchNN
 from .training_loop import drained, run_config, trained
 
@@ -215,7 +216,7 @@ def starting(sizes: Sizes) -> list[Row]:
         with worker_pool(1) as pool:
             pool.schedule(os.getpid).result()
             workers[turn] = time.perf_counter() - start
-    command = [sys.executable, "-c", "from throughtime.runners.cli import main; main()", "--help"]
+    command = [sys.executable, "-c", "from throughtime.runners.commands.cli import main; main()", "--help"]
     for turn in range(len(helps)):
         start = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from ..directory import write_text
-from ..environment import machine
+from throughtime.runners.records.files import write_text
+from throughtime.runners.records.machine import machine
+
 from .peers import Row
 from .tables import draw, markdown_table
 

@@ -4,8 +4,6 @@ The first passes are thrown away: they compile, allocate and fill caches. Every 
 without an optimizer; the device is synchronised before each reading of the clock.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,10 +12,11 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from ..experiment import Spec
-from ..measure import Clock, carry_bytes, count_updates
-from ..timing import Spread
-from ..workload import Prepared, Workload
+from throughtime.runners.records.kept import Kept
+from throughtime.runners.suite.config import Spec
+from throughtime.runners.training.measure import Clock, carry_bytes, count_updates
+from throughtime.runners.training.timing import Spread
+from throughtime.runners.training.workload import Prepared, Workload
 
 LEAST_ROUNDS = 3
 """A median and quartiles need that many."""
@@ -47,11 +46,6 @@ class Point(BaseModel):
     rounds: int = 20
     seconds: float = 0.3
 
-    def key(self, fingerprint: str) -> str:
-        """The name of its record, from the point and a fingerprint of all else that its numbers depend on."""
-        text = json.dumps([self.model_dump(), fingerprint], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
-
     @property
     def workload(self) -> Workload:
         """The piece of work."""
@@ -61,14 +55,11 @@ class Point(BaseModel):
         return f"{self.cell} · {self.algorithm} · T={self.length} n={self.hidden_size} B={self.batch_size}"
 
 
-class Cost(BaseModel):
+class Cost(Kept):
     """What a point costs. None: it did not get that far.
 
     Attributes:
-        key: the record's name.
         point: what was measured.
-        status: how it ended, and `reason` why, where it is not "done".
-        deadline: the seconds that it was given.
         wall: seconds of one time step of the whole batch, updates included: median and quartiles over the rounds.
         cpu: CPU seconds, likewise.
         rounds: how many were timed.
@@ -78,14 +69,7 @@ class Cost(BaseModel):
         ops: operators dispatched, likewise.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: str
     point: Point
-    status: Literal["done", "timeout", "out-of-memory", "error"]
-    reason: str = ""
-    traceback: str = ""
-    deadline: float
     wall: Spread | None = None
     cpu: Spread | None = None
     rounds: int = 0
@@ -94,26 +78,16 @@ class Cost(BaseModel):
     flops: int | None = None
     ops: int | None = None
 
-    def finished(self, deadline: float) -> bool:
-        """Whether measuring it again would give the same: errors are tried again, a timeout if it now has longer."""
-        return self.status == "done" or (self.status == "timeout" and self.deadline >= deadline)
 
-
-def measure(point: Point) -> dict[str, Any]:
-    """The measured fields of the point's `Cost`."""
+def measure(point: Point, cost: Cost) -> None:
+    """Fill in what a point costs."""
     prepared = point.workload.prepare()
     carried = carry_bytes(_last_carry(prepared))
     counts = count_updates(prepared.algorithm, prepared.network, prepared.batch)
     wall, cpu = _timed(prepared.run, prepared.batch.inputs.device, point.rounds, point.seconds)
-    return {
-        "wall": Spread.of(wall / point.length),
-        "cpu": Spread.of(cpu / point.length),
-        "rounds": len(wall),
-        "peak_bytes": counts.peak_bytes,
-        "carry_bytes": carried,
-        "flops": counts.flops,
-        "ops": counts.ops,
-    }
+    cost.wall, cost.cpu, cost.rounds = Spread.of(wall / point.length), Spread.of(cpu / point.length), len(wall)
+    cost.peak_bytes, cost.carry_bytes = counts.peak_bytes, carried
+    cost.flops, cost.ops = counts.flops, counts.ops
 
 
 def _last_carry(prepared: Prepared) -> Any:

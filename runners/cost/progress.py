@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..progress import QUIET_SECONDS, Estimate
+from throughtime.runners.execution.progress import QUIET_SECONDS, Estimate
 
 Ended = Callable[[str, str], None]
 """Called with what ended, and with what went wrong with it, empty if nothing did."""

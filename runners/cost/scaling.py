@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from throughtime.algorithms import make_algorithm
-from throughtime.networks.registry import parse_spec
+from throughtime.parts.specs import parse_spec
 
 from .point import Axis, Cost
 

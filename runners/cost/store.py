@@ -5,22 +5,17 @@ DIR/environment.json   machine, threads, load and versions, as of the last time 
 DIR/points/KEY.json    one point
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from throughtime.networks import BadInput
+from throughtime.runners.records.store import Asked, Store
 
-from ..directory import Directory, write_json
 from .point import Cost
 from .scaling import Scaling, scaling
 from .suite import CostSuite, Sweep
-
-FORMAT = 1
-"""The version of this layout. A change that older code can't read raises it."""
 
 
 class LineKeys(BaseModel):
@@ -34,60 +29,34 @@ class LineKeys(BaseModel):
     keys: tuple[str, ...]
 
 
-class Manifest(BaseModel):
+class Manifest(Asked):
     """What the directory holds and in which order a table shows it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int
-    version: str
-    device: str
     suite: CostSuite
     lines: tuple[LineKeys, ...]
 
+    @property
+    def subject(self) -> str:
+        """The suite and the device."""
+        return subject(self.suite, self.device)
 
-class CostStore(Directory):
-    """A directory of costs."""
 
+def subject(suite: CostSuite, device: str) -> str:
+    """Whose costs a directory holds: "cost on cpu"."""
+    return f"{suite.name} on {device}"
+
+
+class CostStore(Store[Manifest, Cost]):
+    """A cost suite's directory."""
+
+    manifest_type = Manifest
+    record_type = Cost
+    format = 1
     manifest_name = "cost.json"
     records = "points"
-    contents = "throughtime costs"
+    contents = "costs"
     maker = "throughtime cost"
     also = ("peers.md", "peers.csv")
-
-    def check_writable(self) -> None:
-        """As every `Directory`, and another version's results are not overwritten."""
-        super().check_writable()
-        if self.has_manifest():
-            self.manifest()
-
-    def manifest(self) -> Manifest:
-        """The manifest; `BadInput` if another version of throughtime wrote it."""
-        try:
-            written = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-            if isinstance(written, dict) and written.get("format") != FORMAT:
-                raise BadInput(
-                    f"{str(self.directory)!r} has costs of format {written.get('format')}, written by throughtime "
-                    f"{written.get('version')}; this version reads format {FORMAT}: give another directory"
-                )
-            return Manifest.model_validate(written)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-            raise BadInput(f"{str(self.manifest_path)!r} can't be read ({error}); give another directory") from None
-
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest."""
-        write_json(self.manifest_path, manifest.model_dump(mode="json"))
-
-    def record(self, key: str) -> Cost | None:
-        """The record of a point; None where there is none, or where what there is can't be read."""
-        try:
-            return Cost.model_validate_json(self.record_path(key).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-
-    def write_record(self, cost: Cost) -> None:
-        """Add or replace a point's record."""
-        write_json(self.record_path(cost.key), cost.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -138,13 +107,12 @@ class Costs:
 
 def load_costs(directory: str | Path) -> Costs:
     """All costs of a directory; `BadInput` if it holds none."""
-    store = CostStore(directory)
-    store.check_holds_results()
+    store = CostStore.open(directory)
     manifest = store.manifest()
+    records = store.read(key for line in manifest.lines for key in line.keys)
     lines = []
     for line in manifest.lines:
-        records = [store.record(key) for key in line.keys]
-        costs = tuple(cost for cost in records if cost is not None)
+        costs = tuple(records[key] for key in line.keys if key in records)
         sweep = manifest.suite.sweeps[line.sweep]
-        lines.append(Line(sweep, line.cell, line.algorithm, costs, len(records) - len(costs)))
+        lines.append(Line(sweep, line.cell, line.algorithm, costs, len(line.keys) - len(costs)))
     return Costs(manifest.suite, manifest.device, store.environment(), tuple(lines))

@@ -10,10 +10,21 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from throughtime.algorithms import make_algorithm
-from throughtime.networks import CELLS, BadInput
-from throughtime.networks.registry import nearest
+from throughtime.networks import CELLS
+from throughtime.parts import BadInput
+from throughtime.parts.specs import nearest
+from throughtime.runners.suite.written import (
+    COST_SUITES,
+    Count,
+    Finite,
+    Specs,
+    distinct,
+    explain,
+    find,
+    names_in,
+    parse,
+)
 
-from ..written import COST_SUITES, Count, Finite, Specs, distinct, explain, find, names_in, parse
 from .point import Axis, Point
 
 AXES: tuple[Axis, ...] = get_args(Axis)

@@ -7,9 +7,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from ..directory import write_text
-from ..tables import bytes_in_words
-from ..timing import Spread
+from throughtime.runners.records.files import write_text
+from throughtime.runners.showing.tables import bytes_in_words
+from throughtime.runners.training.timing import Spread
+
 from .point import Axis, Cost
 from .scaling import FITTED, TOLERANCE, Quantity, Scaling
 from .store import Costs, Line, load_costs

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import torch
 
 from throughtime.algorithms import make_algorithm
+from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.training.measure import Clock
+from throughtime.runners.training.seeds import generator
+from throughtime.runners.training.train import Trainer, make_optimizer
 from throughtime.tasks import make_task
-
-from ..experiment import RunConfig
-from ..measure import Clock
-from ..seeds import generator
-from ..train import Trainer, make_optimizer
 
 
 def run_config(algorithm: str, *, length: int, hidden_size: int, batch_size: int, steps: int) -> RunConfig:

@@ -16,9 +16,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from statsmodels.stats.multitest import multipletests
 
-from throughtime.runners import load_results, load_suite, run_suite
-from throughtime.runners.statistics import paired_difference
-from throughtime.runners.suite import Group, Suite, task_class
+from throughtime.runners.execution.run import run_suite
+from throughtime.runners.records.results import load_results
+from throughtime.runners.showing.statistics import paired_difference
+from throughtime.runners.suite.suite import Group, Suite, load_suite, task_class
 
 from .baseline import Baseline, Made, read, update_command, write
 from .verdict import Verdict, change, table

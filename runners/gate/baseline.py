@@ -1,7 +1,6 @@
 """Committed baselines: JSON for reading in a diff, and what must be the same for a number in it to be compared."""
 
 import json
-import os
 import platform
 import shlex
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
+from throughtime.runners.records.files import write_text
 
 REFERENCE = Path("results") / "reference"
 """Where baselines are looked for, in a checkout."""
@@ -75,9 +75,7 @@ def write(baseline: Baseline, path: Path) -> None:
     content: dict[str, Any] = baseline.model_dump(mode="json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     except OSError as error:
         raise BadInput(f"{str(path)!r} can't be written: {error.strerror}; give another --reference DIR") from None
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from throughtime.algorithms import ALGORITHMS
-from throughtime.networks.registry import parse_spec
-from throughtime.runners.workload import Workload
+from throughtime.parts.specs import parse_spec
+from throughtime.runners.training.workload import Workload
 
 CELLS = ("rnn", "lstm", "gru")
 

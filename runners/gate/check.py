@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from throughtime.networks import BadInput
-from throughtime.runners.doctor import load
+from throughtime.parts import BadInput
+from throughtime.runners.records.machine import busy, load_in_words
 
 from . import accuracy, counters, times
 from .baseline import Made
@@ -48,9 +48,8 @@ def run_check(
     wanted = sorted(set(tiers)) or ([0, 1, 2] if against else [0, 2])
     _fits(wanted, against, update, sessions, report)
     torch.set_num_threads(1)
-    busy = load()
     say(f"code: {describe()}; {Made.here()}, one thread")
-    say(f"{'warning: ' if busy.verdict == 'warn' else ''}load: {busy.text}")
+    say(f"warning: {told}" if (told := busy()) else load_in_words())
     verdicts = []
     for tier in wanted:
         say(f"\nTier {tier}: {TITLES[tier]}")

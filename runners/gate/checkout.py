@@ -1,5 +1,6 @@
 """The code to be timed: the working tree as it is, and a commit in a git worktree of its own that is removed after."""
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -7,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from throughtime.networks import BadInput
-from throughtime.runners.environment import git_state
+from throughtime.parts import BadInput
+from throughtime.runners.records.git import git, git_state
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder above the package's own: a checkout, unless the package was installed from a wheel."""
 
-ROOMS = ("algorithms", "forcings", "networks", "tasks", "runners")
+ROOMS = ("parts", "networks", "tasks", "algorithms", "forcings", "runners")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Code:
 
 def describe(root: Path = ROOT) -> str:
     """The commit of the code that is running, and whether it was changed since."""
-    state = git_state(root / "runners")
+    state = git_state(root)
     if state is None:
         return f"{root}, no git checkout"
     return f"{root}, commit {state['commit'][:10]}{', with uncommitted changes' if state['dirty'] else ''}"
@@ -46,7 +47,7 @@ def base_and_head(ref: str, root: Path = ROOT) -> Iterator[tuple[Code, Code]]:
         try:
             # A user's hooks have nothing to do here.
             try:
-                _git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(tree), commit)
+                git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(tree), commit)
             except subprocess.CalledProcessError as error:
                 raise BadInput(f"git could not check {ref!r} out beside: {error.stderr.strip()}") from None
             if not (tree / "algorithms" / "__init__.py").is_file():
@@ -56,7 +57,8 @@ def base_and_head(ref: str, root: Path = ROOT) -> Iterator[tuple[Code, Code]]:
                 Code(link(root, Path(temporary) / "head-code"), describe(root)),
             )
         finally:
-            subprocess.run(["git", "-C", str(root), "worktree", "remove", "--force", str(tree)], capture_output=True)
+            with contextlib.suppress(subprocess.CalledProcessError):
+                git(root, "worktree", "remove", "--force", str(tree))
 
 
 @contextmanager
@@ -81,20 +83,15 @@ def link(root: Path, folder: Path) -> Path:
 
 def resolve(ref: str, root: Path = ROOT) -> str:
     """The commit that a name means; `BadInput` where there is no checkout or no such commit."""
-    if git_state(root / "runners") is None:
+    if git_state(root) is None:
         raise BadInput(
             f"--against compares with a commit of the checkout that throughtime runs from, and {root} is none: "
             "clone the repository, and install it there with pip install -e ."
         )
     try:
-        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except subprocess.CalledProcessError:
         raise BadInput(
             f"no commit is called {ref!r} in {root}; give a branch, a tag or a commit, such as --against main "
             "(a shallow clone has no others: git fetch --unshallow)"
         ) from None
-
-
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from throughtime.runners.measure import carry_bytes, count_updates
-from throughtime.runners.workload import Prepared
+from throughtime.runners.training.measure import carry_bytes, count_updates
+from throughtime.runners.training.workload import Prepared
 
 from .baseline import Baseline, Made, read, update_command, write
 from .cases import CASES, Case, without_case

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from throughtime.runners.workload import Workload
+from throughtime.runners.training.workload import Workload
 
 from .judge import Session, slower
 

@@ -1,9 +1,10 @@
 """A process of its own that times blocks of runs of one version of the code: ``python paired_worker.py FOLDER``.
 
 FOLDER holds a folder ``throughtime``, and every module of throughtime must come from there: it is checked. The measure
-itself, `workload.py`, is loaded by its path beside this file, so that two versions are timed by the same one. Commands
-come as lines of JSON on standard input and are answered by a line each on standard output; between them the process
-sleeps. Importing, preparing and warming up happen before a clock is read, and garbage is collected outside the blocks.
+itself, `training/workload.py`, is loaded by its path from the code that this file belongs to, so that two versions are
+timed by the same one. Commands come as lines of JSON on standard input and are answered by a line each on standard
+output; between them the process sleeps. Importing, preparing and warming up happen before a clock is read, and garbage
+is collected outside the blocks.
 """
 
 import gc
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-WORKLOAD = Path(__file__).resolve().parent.parent / "workload.py"
+WORKLOAD = Path(__file__).resolve().parent.parent / "training" / "workload.py"
 WARM_UP = 3
 
 

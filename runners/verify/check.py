@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from throughtime.networks import BadInput
-from throughtime.networks.registry import nearest
-from throughtime.networks.third_party import place
+from throughtime.parts import BadInput
+from throughtime.parts.containment import place
+from throughtime.parts.specs import nearest
 
 from .process import restore, state
 from .refuted import NotPromised, Refuted

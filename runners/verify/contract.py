@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.algorithms import Algorithm
-from throughtime.runners.measure import carried
+from throughtime.runners.training.measure import carried
 
 from .agreement import agree, listed
 from .problems import CELLS, FORCINGS, MASKS, Problem, distance, every_problem, largest, make_problem

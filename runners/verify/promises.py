@@ -8,7 +8,7 @@ from torch import Tensor
 
 from throughtime.algorithms import Algorithm
 from throughtime.networks import Network, State
-from throughtime.runners.measure import carry_bytes, count_updates
+from throughtime.runners.training.measure import carry_bytes, count_updates
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import squared_error
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from throughtime.algorithms import make_algorithm
 from throughtime.forcings.base import closed_loop
 from throughtime.networks import Network
-from throughtime.runners.free_run import FreeRun
+from throughtime.runners.training.free_run import FreeRun
 from throughtime.tasks import Batch, Task
 
 from .check import Check, Finding, examine, make_checks

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.tasks import Batch, Task
 
 from .problems import draws

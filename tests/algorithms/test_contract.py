@@ -11,7 +11,7 @@ from problems import CELLS, Case, Problem, full_gradient, make_problem, record, 
 
 import throughtime.algorithms
 from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
-from throughtime.networks.registry import snake_case
+from throughtime.parts.specs import snake_case
 
 SPECS = [
     "full",

@@ -3,7 +3,7 @@
 import pytest
 
 from throughtime.algorithms import make_algorithm
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 
 MISTAKES = {
     "k2 < k1": ("truncated(k1=5, k2=3)", "k2 must be at least k1, so that every loss is seen; got k1=5, k2=3"),

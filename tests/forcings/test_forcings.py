@@ -9,8 +9,9 @@ import torch
 from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import FORCINGS, make_forcing, professor
 from throughtime.forcings.base import gumbel
-from throughtime.networks import BadInput, make_network
-from throughtime.networks.registry import snake_case
+from throughtime.networks import make_network
+from throughtime.parts import BadInput
+from throughtime.parts.specs import snake_case
 from throughtime.tasks import Batch, make_task
 from throughtime.tasks.losses import squared_error
 

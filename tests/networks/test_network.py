@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from throughtime.networks import BadInput, make_network
+from throughtime.networks import make_network
+from throughtime.parts import BadInput
 
 CELLS = ["rnn", "lstm", "gru"]
 SIZES = {"input_size": 2, "hidden_size": 4, "output_size": 3}

@@ -8,7 +8,7 @@ import time
 import torch
 
 from throughtime.algorithms.full import Full
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 from throughtime.tasks.two_lag import TwoLag
 
 

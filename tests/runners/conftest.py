@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from throughtime.runners.experiment import RunConfig
+from throughtime.runners.suite.config import RunConfig
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -29,7 +29,7 @@ tasks = ["two_lag(length=16)"]
 
 def command() -> list[str]:
     """The command line, in this interpreter."""
-    return [sys.executable, "-c", "from throughtime.runners.cli import main; main()"]
+    return [sys.executable, "-c", "from throughtime.runners.commands.cli import main; main()"]
 
 
 def environment() -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from throughtime.networks.registry import snake_case
+from throughtime.parts.specs import snake_case
 from throughtime.tasks import TASKS, make_task
 
 SPECS = [*TASKS.names(), 'sunspots(part="1956-1979")', 'digits(view="pixels")', "copy(length=3, symbols=2)"]

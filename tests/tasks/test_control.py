@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.tasks import make_task
 from throughtime.tasks.pendulum import cost, limited, plant
 

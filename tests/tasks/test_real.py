@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.networks import BadInput, Unavailable
+from throughtime.parts import BadInput, Unavailable
 from throughtime.tasks import TASKS, digits, make_task, sunspots
 from throughtime.tasks.packaged import locate
 

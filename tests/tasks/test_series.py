@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
-from throughtime.networks import BadInput, Unavailable
+from throughtime.parts import BadInput, Unavailable
 from throughtime.tasks import TASKS, lorenz, mackey_glass, make_task, sunspots, sunspots_monthly, traffic
 from throughtime.tasks.classical import Autoregression, last_given, seasonal
 from throughtime.tasks.horizon import MOST_ORIGINS, ahead

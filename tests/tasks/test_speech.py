@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.networks import Unavailable
+from throughtime.parts import Unavailable
 from throughtime.tasks import TASKS, make_task, speech
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.tasks import make_task
 from throughtime.tasks.copy import BLANK, GO
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.networks import BadInput, Unavailable
+from throughtime.parts import BadInput, Unavailable
 from throughtime.tasks import TASKS, Batch, make_task, text
 from throughtime.tasks.losses import cross_entropy
 

@@ -1,12 +1,13 @@
 """Tiny cost suites, and a pool that works in this process."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from throughtime.runners.cost import grid
+from throughtime.runners.execution import local
 
 TINY = """
 title = "A tiny one"
@@ -42,21 +43,16 @@ def cost_file(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-class Here:
-    """A future that is worked on when its result is asked for."""
-
-    def __init__(self, work, args):
-        self.work, self.args = work, args
-
-    def result(self):
-        return self.work(*self.args)
-
-
 class Pool:
-    """Stands in for `pebble.ProcessPool`."""
+    """Stands in for `pebble.ProcessPool`: each future is worked on at once, in this process."""
 
     def schedule(self, work, args=(), timeout=None):
-        return Here(work, args)
+        future = Future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 @pytest.fixture
@@ -64,7 +60,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are measured without a worker, which takes seconds to start."""
 
     @contextmanager
-    def pool(workers, runs_a_process):
+    def pool(workers, jobs_a_process):
         yield Pool()
 
-    monkeypatch.setattr(grid, "worker_pool", pool)
+    monkeypatch.setattr(local, "worker_pool", pool)

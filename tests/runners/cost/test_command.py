@@ -2,16 +2,14 @@
 
 from typer.testing import CliRunner
 
-from throughtime.runners.cli import app
+from throughtime.runners.commands.cli import app
 from throughtime.runners.cost import command
-from throughtime.runners.doctor import Finding
 
 from .conftest import POINTS
 
 
 def test_fresh_and_cached(cost_file, tmp_path, monkeypatch, in_this_process):
-    busy = Finding("load", "warn", "9.0 on 2 cores: the machine is busy")
-    monkeypatch.setattr(command, "load", lambda: busy)
+    monkeypatch.setattr(command, "busy", lambda: "load 9.0 on 2 cores: the machine is busy")
     monkeypatch.setattr(command, "write_figures", lambda directory: [])
     words = ["cost", str(cost_file()), "--out", str(tmp_path / "out")]
     fresh, cached = (CliRunner().invoke(app, words) for _ in range(2))

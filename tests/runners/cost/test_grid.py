@@ -6,12 +6,13 @@ import pandas as pd
 import pebble
 import pytest
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.runners.cost import grid
 from throughtime.runners.cost.grid import CostRunner
 from throughtime.runners.cost.store import load_costs
+from throughtime.runners.execution import job, worker
 
-from .conftest import POINTS, Here
+from .conftest import POINTS
 
 
 @pytest.fixture
@@ -77,16 +78,18 @@ def test_a_record_that_cannot_be_read_is_measured_again(runner, tmp_path, in_thi
 
 def test_changed_code_is_measured_again(runner, monkeypatch, in_this_process):
     run(runner())
-    monkeypatch.setattr(grid, "fingerprint", lambda roots, data, device: f"other {roots}")
-    assert run(runner()).cached == 0
+    monkeypatch.setattr(grid, "arithmetic", lambda device: "of another machine")
+    assert len(runner().missing()) == POINTS
 
 
-def test_code_that_changes_meanwhile_leaves_no_record(runner, tmp_path, monkeypatch, in_this_process):
+def test_code_that_changes_meanwhile_is_told_and_measured_again(runner, monkeypatch, in_this_process):
     made = runner()
-    monkeypatch.setattr(grid, "fingerprint", lambda roots, data, device: "other")
-    with pytest.raises(BadInput, match="the code changed"):
-        run(made)
-    assert records(tmp_path / "out") == {}
+    with monkeypatch.context() as changed:
+        changed.setattr(job, "arithmetic", lambda device: "of other code")
+        seen = []
+        assert run(made, seen.append).statuses == {"error": POINTS}
+        assert all("the code changed" in cost.reason for cost in seen)
+    assert run(runner()).statuses == {"done": POINTS}
 
 
 def test_another_suites_directory(runner, tmp_path, in_this_process):
@@ -113,13 +116,12 @@ def test_what_fails_is_a_row_that_is_tried_again(runner, monkeypatch, in_this_pr
     error, status, reason = ENDS[end]
     real = grid.measure
 
-    def measure(point):
+    def measure(point, cost):
         if point.algorithm == "rtrl":
             raise error
-        return real(point)
+        real(point, cost)
 
     monkeypatch.setattr(grid, "measure", measure)
-    monkeypatch.setattr(measure, "__module__", real.__module__)  # where the code of a point begins
     seen = []
     summary = run(runner(), seen.append)
     assert summary.statuses == {"done": POINTS - 4, status: 4}
@@ -131,26 +133,29 @@ def test_what_fails_is_a_row_that_is_tried_again(runner, monkeypatch, in_this_pr
 
 
 def test_a_deadline_is_tried_again_only_with_more_time(runner, monkeypatch, in_this_process):
-    def late(future):
-        raise TimeoutError
-
-    monkeypatch.setattr(Here, "result", late)
-    assert run(runner()).statuses == {"timeout": POINTS}
-    monkeypatch.undo()
+    with monkeypatch.context() as late:
+        late.setattr(worker, "execute", raising(TimeoutError()))
+        assert run(runner()).statuses == {"timeout": POINTS}
     assert len(runner().missing()) == 0
     assert len(runner("rounds = 3", "rounds = 3\ndeadline = 500").missing()) == POINTS
 
 
 def test_a_worker_that_dies_is_a_row(runner, monkeypatch, in_this_process):
-    def die(future):
-        error = pebble.ProcessExpired("gone")
-        error.exitcode = -9
-        raise error
-
-    monkeypatch.setattr(Here, "result", die)
+    error = pebble.ProcessExpired("gone")
+    error.exitcode = -9
+    monkeypatch.setattr(worker, "execute", raising(error))
     seen = []
     assert run(runner(), seen.append).statuses == {"error": POINTS}
     assert "the worker process was killed by SIGKILL" in seen[0].reason
+
+
+def raising(error):
+    """A function that raises it."""
+
+    def fail(*args):
+        raise error
+
+    return fail
 
 
 def test_in_a_worker_what_fails_is_a_row_and_the_others_go_on(throughtime, tmp_path):

@@ -9,13 +9,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from throughtime.algorithms import estimate_gradient
-from throughtime.runners.cli import app
+from throughtime.runners.commands.cli import app
 from throughtime.runners.cost import peers
 from throughtime.runners.cost.other_code import NumpyRTRL, Products, TorchNN
 from throughtime.runners.cost.peers import Row, Sizes
 from throughtime.runners.cost.peers_table import csv, markdown, print_rows, words
-from throughtime.runners.timing import Spread
-from throughtime.runners.workload import Workload
+from throughtime.runners.training.timing import Spread
+from throughtime.runners.training.workload import Workload
 
 TINY = Sizes(
     length=12,

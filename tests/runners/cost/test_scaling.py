@@ -7,8 +7,8 @@ import pytest
 from throughtime.runners.cost import scaling as module
 from throughtime.runners.cost.point import Cost, Point
 from throughtime.runners.cost.scaling import FITTED, Law, Scaling, scaling, slope, theory
-from throughtime.runners.measure import count_updates
-from throughtime.runners.timing import Spread
+from throughtime.runners.training.measure import count_updates
+from throughtime.runners.training.timing import Spread
 
 SIZES = [16, 32, 64, 128, 256]
 

@@ -7,12 +7,14 @@ import pytest
 from matplotlib.colors import same_color
 from rich.console import Console
 
-from throughtime.runners.cost import figures, tables
+from throughtime.runners.cost import tables
 from throughtime.runners.cost.figures import draw_figures, write_figures
 from throughtime.runners.cost.point import Cost
-from throughtime.runners.cost.store import FORMAT, CostStore, LineKeys, Manifest, load_costs
+from throughtime.runners.cost.store import CostStore, LineKeys, Manifest, load_costs
 from throughtime.runners.cost.suite import parse_cost_suite
-from throughtime.runners.timing import Spread
+from throughtime.runners.showing import canvas
+from throughtime.runners.suite.fingerprint import key_of
+from throughtime.runners.training.timing import Spread
 
 SUITE = """
 title = "Made up, $^$ by hand"
@@ -60,13 +62,13 @@ def results(tmp_path):
                 for cell in sweep.cells:
                     for algorithm in sweep.algorithms:
                         points = sweep.points(cell, algorithm, "cpu")
-                        keys = tuple(point.key("") for point in points)
+                        keys = tuple(key_of(point.model_dump(), "") for point in points)
                         for key, point in zip(keys, points, strict=True):
                             if (end := ended(point)) is not None:
                                 record = {"key": key, "point": point, "deadline": 9.0, **end}
                                 store.write_record(Cost.model_validate(record))
                         lines.append(LineKeys(sweep=number, cell=cell, algorithm=algorithm, keys=keys))
-            about = {"format": FORMAT, "version": "0", "device": "cpu", "suite": suite, "lines": tuple(lines)}
+            about = {"format": CostStore.format, "version": "0", "device": "cpu", "suite": suite, "lines": tuple(lines)}
             store.write_manifest(Manifest.model_validate(about))
             store.write_environment({"machine": "a machine", "threads_per_run": 1, "load_average": [0.25, 0, 0]})
         return tmp_path / "out"
@@ -107,7 +109,7 @@ def test_failures_are_in_the_tables_and_above_the_panels(results):
 
 
 def test_the_same_records_give_the_same_files(results, monkeypatch):
-    monkeypatch.setattr(figures, "DPI", 20)
+    monkeypatch.setattr(canvas, "DPI", 20)
     directory = results()
     first = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]
     again = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]

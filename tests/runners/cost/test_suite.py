@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from throughtime.runners.cli import app
+from throughtime.runners.commands.cli import app
 from throughtime.runners.cost.suite import cost_suite_names, load_cost_suite
 
 MISTAKES = {

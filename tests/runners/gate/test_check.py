@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from throughtime.runners.cli import app
+from throughtime.runners.commands.cli import app
 from throughtime.runners.gate import accuracy, check, counters, noise
 from throughtime.runners.gate.judge import Session
 from throughtime.runners.gate.noise import Trial, summary

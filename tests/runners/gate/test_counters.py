@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from throughtime.algorithms.full import Full
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.runners.gate import counters
 from throughtime.runners.gate.cases import CASES, Case, without_case
 

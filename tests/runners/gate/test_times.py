@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.runners.gate import paired, times
 from throughtime.runners.gate.checkout import Code, base_and_head, link, twice
 from throughtime.runners.gate.judge import Session
 from throughtime.runners.gate.paired import Effort, Measured, Pair
-from throughtime.runners.workload import Workload
+from throughtime.runners.training.workload import Workload
 
 SMALL = Workload("full", "rnn", 30, 8, 4)
 QUICK = Effort(sessions=1, rounds=5)
@@ -32,7 +32,7 @@ def code_that_fails(folder, line):
 def repository(tmp_path):
     """A git repository that looks like a checkout, with one commit."""
     root = tmp_path / "checkout"
-    for file in ("algorithms/__init__.py", "runners/environment.py"):
+    for file in ("algorithms/__init__.py", "runners/records/git.py"):
         (root / file).parent.mkdir(parents=True)
         (root / file).touch()
     git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c"]

@@ -4,7 +4,7 @@ import pytest
 from defects import DEFECTS, Coin, Sound
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.runners import algorithm_checks, check_algorithm
 from throughtime.runners.verify.algorithm import CHECKS
 

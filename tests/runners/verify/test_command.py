@@ -2,9 +2,9 @@
 
 import pytest
 
-from throughtime.networks import BadInput
-from throughtime.runners import plugins
-from throughtime.runners.verify import command
+from throughtime.parts import BadInput
+from throughtime.runners.suite import plugins
+from throughtime.runners.verify import run
 from throughtime.runners.verify.check import Finding
 
 BAD = '''
@@ -48,8 +48,8 @@ def test_what_wrecks_its_process_is_a_verdict(tmp_path):
     (tmp_path / "bad.py").write_text(BAD, encoding="utf-8")
     findings = {}
     said = []
-    (part,) = command.parts(str(tmp_path / "bad.py"))
-    for finding in command.verify(part, said.append, deadline=12):
+    (part,) = run.parts(str(tmp_path / "bad.py"))
+    for finding in run.verify(part, said.append, deadline=12):
         findings[finding.check] = finding
     plugins.forget()
     assert len(findings) == 14
@@ -71,14 +71,14 @@ def test_what_wrecks_its_process_is_a_verdict(tmp_path):
 )
 def test_a_wrong_word_is_told(given, message):
     with pytest.raises(BadInput, match=message):
-        [part.checks() for part in command.parts(given)]
+        [part.checks() for part in run.parts(given)]
 
 
 def test_a_finding_in_words_says_where_to_look():
-    text = command.in_words(Finding("adds_up", "It adds up.", "2 + 2 = 5", "failed", "the sum"))
+    text = run.in_words(Finding("adds_up", "It adds up.", "2 + 2 = 5", "failed", "the sum"))
     assert " ".join(text.split()) == "FAILED adds_up promised It adds up. measured 2 + 2 = 5 look at the sum"
 
 
 def test_outcomes_are_counted():
     findings = [Finding("a", "", "", "passed"), Finding("b", "", "", "failed"), Finding("c", "", "", "passed")]
-    assert command.tally(findings) == "1 failed, 2 passed"
+    assert run.tally(findings) == "1 failed, 2 passed"

@@ -3,7 +3,7 @@
 import pytest
 from task_defects import DEFECTS
 
-from throughtime.networks import BadInput
+from throughtime.parts import BadInput
 from throughtime.runners.verify.task import CHECKS, check_task, task_checks
 from throughtime.tasks import TASKS, make_task
 

@@ -1,0 +1,34 @@
+"""``throughtime check``: the regression gate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import bad_input
+
+
+def check(
+    against: Annotated[
+        str | None, typer.Option(metavar="REF", help="A commit, branch or tag that tier 1 compares times with.")
+    ] = None,
+    tier: Annotated[
+        list[int] | None,
+        typer.Option(help="0: exact counts, 1: time, 2: accuracy; more than once for more [0, 2; 1 with --against]."),
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Accept what is found as the new baselines.")] = False,
+    reference: Annotated[Path, typer.Option(metavar="DIR", help="Where the baselines are.")] = Path(
+        "results/reference"
+    ),
+    sessions: Annotated[int, typer.Option(help="Of tier 1; at least 3.")] = 3,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all that was found there.")] = None,
+) -> None:
+    """Whether the code does more work, takes longer or learns less than it did: exit 0 no, 1 yes."""
+    from throughtime.runners.gate.check import failed, run_check
+
+    with bad_input("nothing is kept of an interrupted check."):
+        verdicts = run_check(
+            reference, tiers=tier or (), against=against, update=update, sessions=sessions, report=json, say=typer.echo
+        )
+        if failed(verdicts):
+            raise typer.Exit(1)

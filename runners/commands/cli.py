@@ -1,0 +1,45 @@
+"""The command line. Every command prints a helpful line and exits with 2 on bad input, 1 if a run failed, else 0."""
+
+from typing import Annotated
+
+import typer
+
+from .check import check
+from .cost import cost
+from .describe import describe
+from .doctor import doctor
+from .list import list_names
+from .new import new
+from .plot import plot
+from .run import run
+from .table import table
+from .verify import verify
+
+app = typer.Typer(
+    name="throughtime",
+    help="Compare the ways of computing a recurrent network's gradient: same network, same data, same budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("list")(list_names)
+for command in (describe, run, table, plot, cost, check, verify, new, doctor):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Compare the ways of computing a recurrent network's gradient: same network, same data, same budget."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"throughtime {installed('throughtime')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point of the `throughtime` command."""
+    app()

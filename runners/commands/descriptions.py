@@ -1,0 +1,163 @@
+"""Words about suites, tasks, algorithms and cells, drawn from their code."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from throughtime.algorithms import Algorithm
+from throughtime.forcings import Forcing
+from throughtime.parts import BadInput, Broken, Registry, Unavailable
+from throughtime.parts.registry import source_file, third_party
+from throughtime.parts.specs import nearest
+from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
+from throughtime.runners.suite.plugins import REGISTRIES
+from throughtime.runners.suite.suite import Suite, load_suite, suite_names
+from throughtime.tasks import Task
+
+
+def listing() -> str:
+    """All names with a line each."""
+    lines = ["suites:"]
+    lines += [f"  {name:<14} {_title(load_suite, name)}" for name in suite_names()]
+    lines += ["", "cost suites (`throughtime cost`):"]
+    lines += [f"  {name:<14} {_title(load_cost_suite, name)}" for name in cost_suite_names()]
+    for title, registry in REGISTRIES.items():
+        lines += ["", f"{title}:"]
+        lines += [_listed(registry, name) for name in registry.names()]
+    return "\n".join([*lines, "", "more of any of them: throughtime describe NAME"])
+
+
+def _listed(registry: Registry[Any], name: str) -> str:
+    """A name's line, also of what can't be used."""
+    try:
+        cls = registry.get(name)
+    except (BadInput, Broken) as error:
+        return f"  {name:<44} can't be used: {error}"
+    mark = f" [{source_file(cls)}]" if third_party(cls) else ""
+    return f"  {_brief(cls, name):<44} {_first_line(cls)}{mark}"
+
+
+def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:
+    try:
+        return load(name).title
+    except BadInput as error:
+        return f"can't be used: {error}"
+
+
+def description(name: str) -> str:
+    """What is called `name`; `BadInput` with the nearest name if nothing is."""
+    if name in cost_suite_names():
+        return _cost_suite(name)
+    if name in suite_names() or name.endswith(".toml"):
+        return _suite(name)
+    for title, registry in REGISTRIES.items():
+        if name in registry.names():
+            return _part(title.removesuffix("s"), name, registry.get(name))
+    every = [
+        *suite_names(),
+        *cost_suite_names(),
+        *(one for registry in REGISTRIES.values() for one in registry.names()),
+    ]
+    raise BadInput(f"nothing is called {name!r}; {nearest(name, every)}")
+
+
+def _suite(name: str) -> str:
+    suite = load_suite(name)
+    lines = [f"suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
+    for experiment in suite.experiments:
+        tuning = len(experiment.grid) * experiment.tuning_seeds if len(experiment.grid) > 1 else 0
+        rows = len(list(experiment.groups()))
+        lines += [
+            "",
+            f"tasks:          {', '.join(experiment.tasks)}",
+            f"cells:          {', '.join(experiment.cells)}, {experiment.hidden_size} units",
+            f"algorithms:     {', '.join(experiment.algorithms)}",
+            f"forcing:        {', '.join(experiment.forcing)}",
+            f"budget:         {experiment.budget}, batches of {experiment.batch_size}",
+            f"learning rates: {', '.join(f'{rate:g}' for rate in experiment.learning_rates)} ({experiment.optimizer})",
+            f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
+        ]
+    return "\n".join([*lines, "", f"run it: throughtime run {name}"])
+
+
+def _cost_suite(name: str) -> str:
+    suite = load_cost_suite(name)
+    lines = [f"cost suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
+    for sweep in suite.sweeps:
+        sizes = ", ".join(map(str, sweep.sizes(sweep.axis)))
+        lines += [
+            "",
+            f"{sweep.axis + ':':<15} {sizes}; {sweep.held}",
+            f"cells:          {', '.join(sweep.cells)}",
+            f"algorithms:     {', '.join(sweep.algorithms)}",
+        ]
+    return "\n".join([*lines, "", f"measure it: throughtime cost {name}"])
+
+
+def _part(kind: str, name: str, cls: type) -> str:
+    module = inspect.getdoc(inspect.getmodule(cls)) or ""
+    lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(cls, name)}"]
+    lines += [f"from:    {source_file(cls)}"] if third_party(cls) else []
+    if issubclass(cls, Task):
+        lines += _task(cls)
+    if issubclass(cls, Algorithm):
+        lines += _algorithm(cls)
+    return "\n".join(lines)
+
+
+def _task(cls: type[Task]) -> list[str]:
+    lines = [f"metric:  {cls.metric.name}, {cls.metric.better} is better"]
+    try:
+        task = cls()
+        references = task.references()
+    except (TypeError, Unavailable) as error:
+        return [*lines, f"references: not shown ({error})"]
+    width = max(len(reference.name) for reference in references)
+    return [
+        *lines,
+        f"sizes:   {task.input_size} inputs, {task.output_size} outputs",
+        _feedback(task),
+        "references, with the default parameters:",
+        *(f"  {r.value:<10.5g} {r.kind:<9} {r.name:<{width}}  {r.source}" for r in references),
+    ]
+
+
+def _feedback(task: Task) -> str:
+    if task.feedback is None:
+        return "loop:    open; teacher forcing alone"
+    kind = {"real": "its past targets", "symbol": "its past symbols"}[task.feedback]
+    return f"loop:    can be closed: its inputs hold {kind}; scored {task.horizon} steps ahead; any forcing"
+
+
+def _algorithm(cls: type[Algorithm]) -> list[str]:
+    """The promises, where they don't depend on the parameters."""
+    lines = []
+    for promise in ("exact_up_to", "unbiased", "online"):
+        value = getattr(cls, promise, None)
+        shown = "depends on the parameters" if value is None else "any length" if value == math.inf else value
+        lines.append(f"{promise + ':':<13}{shown}")
+    return lines
+
+
+def _brief(cls: type, name: str) -> str:
+    """The call, or of a long one the names alone, or no more than that there are some."""
+    call = _call(cls, name)
+    if len(call) > 44:
+        call = f"{name}({', '.join(inspect.signature(cls).parameters)})"
+    return call if len(call) <= 44 else f"{name}(…)"
+
+
+def _call(cls: type, name: str) -> str:
+    """The name with its parameters and their defaults, ``truncated(k1, k2)``."""
+    if not issubclass(cls, Task | Algorithm | Forcing):
+        return name
+    parameters = []
+    for parameter in inspect.signature(cls).parameters.values():
+        default = "" if parameter.default is inspect.Parameter.empty else f"={parameter.default!r}"
+        parameters.append(f"{parameter.name}{default}")
+    return f"{name}({', '.join(parameters)})" if parameters else name
+
+
+def _first_line(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").split("\n", 1)[0]

@@ -1,0 +1,51 @@
+"""What the commands share: options that several have, and what becomes of a mistake.
+
+Libraries are imported inside the commands, so that help and mistyped options are answered at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results directory [results/runs/<suite>].")]
+Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results directory, as `run` writes it.")]
+Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where the networks are.")]
+
+
+def _load_plugins(paths: list[Path] | None) -> list[Path] | None:
+    if paths:
+        from throughtime.runners.suite.plugins import load_plugins
+
+        with bad_input():
+            load_plugins(paths)
+    return paths
+
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        callback=_load_plugins,
+        is_eager=True,
+        help="A Python file whose algorithms, tasks and cells are to be known; more than once for more.",
+    ),
+]
+
+
+@contextmanager
+def bad_input(interrupted: str = "finished runs are kept, and the same command goes on.") -> Iterator[None]:
+    """Turn a mistake into one message and exit code 2, and Ctrl-C into a word on how to go on."""
+    from throughtime.parts import BadInput, Broken
+
+    try:
+        yield
+    except (BadInput, Broken) as error:
+        typer.echo(f"throughtime: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo(f"\nthroughtime: interrupted; {interrupted}", err=True)
+        raise typer.Exit(130) from None

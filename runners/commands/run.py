@@ -1,0 +1,96 @@
+"""``throughtime run SUITE``: what is missing of a suite is run, then shown."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from .options import Device, Out, Plugins, bad_input
+
+if TYPE_CHECKING:
+    from throughtime.runners.execution.plan import Outlook
+
+
+def run(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite's name, or a TOML file.")],
+    out: Out = None,
+    device: Device = "cpu",
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
+    from throughtime.runners.execution.progress import Bars, Lines
+    from throughtime.runners.execution.run import default_directory, default_workers, plan_suite, run_suite
+    from throughtime.runners.suite.suite import load_suite
+
+    with bad_input():
+        loaded = load_suite(suite)
+        directory = out or default_directory(loaded)
+        filters = _filters(only or [])
+        console = Console()
+
+        def say(outlook: "Outlook") -> None:
+            typer.echo(_announcement(loaded.title, outlook, str(directory), workers or default_workers(device), device))
+
+        if dry_run:
+            say(plan_suite(loaded, directory, device=device, only=filters))
+            return
+        with Bars(console) if console.is_terminal else Lines(console) as reporter:
+            summary = run_suite(
+                loaded, directory, device=device, workers=workers, only=filters, reporter=reporter, on_plan=say
+            )
+        _show(directory, console)
+        tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
+        typer.echo(f"\n{summary.executed} runs executed, {summary.cached} cached; report runs: {tally}.")
+        options = [*(["--out", str(out)] if out else []), *(["--device", device] if device != "cpu" else [])]
+        options += [word for one in only or [] for word in ("--only", one)]
+        options += [word for one in plugin or [] for word in ("--plugin", str(one))]
+        written = shlex.join([suite, *options])
+        typer.echo(f"next: throughtime table {shlex.quote(str(directory))} --format latex    (or csv, markdown)")
+        typer.echo(f"      throughtime run {written}    (again: only what is missing)")
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _show(directory: Path, console: Console) -> None:
+    from throughtime.runners.showing.plots import write_figures
+    from throughtime.runners.showing.summary import summarise
+    from throughtime.runners.showing.tables import print_tables, write_tables
+
+    print_tables(summarise(directory), console)
+    paths = [*write_tables(directory), *write_figures(directory)]
+    typer.echo("\nwritten: " + "\n         ".join(str(path) for path in paths))
+
+
+def _announcement(title: str, outlook: "Outlook", directory: str, workers: int, device: str) -> str:
+    total = outlook.tuning + outlook.report
+    parts = [f"{outlook.cached} cached"] if outlook.cached else []
+    parts += [f"{outlook.again} to be tried again"] if outlook.again else []
+    runs = ", ".join([f"{total} runs ({outlook.tuning} to tune, {outlook.report} to report)", *parts])
+    lines = [title, f"{runs}; {workers} at a time on {device}; results in {directory}"]
+    lines += [f"left out by --only: {outlook.left_out} rows"] if outlook.left_out else []
+    lines += [f"skipped: {task}: {reason}" for task, reason in outlook.skipped.items()]
+    lines += [f"broken: {task}: {reason}" for task, reason in outlook.broken.items()]
+    return "\n".join(lines)
+
+
+def _filters(only: list[str]) -> dict[str, str]:
+    from throughtime.parts import BadInput
+
+    filters = {}
+    for one in only:
+        axis, equals, wanted = one.partition("=")
+        if not (equals and wanted):
+            raise BadInput(f"--only {one!r} can't be read; write AXIS=NAME, such as --only algorithm=rtrl")
+        if axis.strip() in filters:
+            raise BadInput(
+                f"--only {axis.strip()}=… is given twice; give it once, or list what you want in a suite file"
+            )
+        filters[axis.strip()] = wanted.strip()
+    return filters

@@ -1,0 +1,28 @@
+"""``throughtime table DIR``: the tables of a results directory."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from .options import Plugins, Results, bad_input
+
+
+def table(
+    directory: Results,
+    format: Annotated[
+        Literal["terminal", "markdown", "csv", "latex"], typer.Option(help="terminal: as `run` shows it.")
+    ] = "terminal",
+    plugin: Plugins = None,
+) -> None:
+    """Print a results directory's tables."""
+    from throughtime.runners.showing.summary import summarise
+    from throughtime.runners.showing.tables import FORMATS, print_tables
+
+    with bad_input():
+        tables = summarise(directory)
+        if format == "terminal":
+            print_tables(tables, Console())
+        else:
+            sys.stdout.write(FORMATS[format](tables))

@@ -1,0 +1,259 @@
+"""The plan: every run that a suite may ask for, with its key on this machine, and what stands in the way of a row.
+
+A plan is worked out from the suite, the code and the data alone. What of it is finished stands in a directory, whose
+records `outlook` and `chosen` hold beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import torch
+
+from throughtime.algorithms import make_algorithm
+from throughtime.forcings import make_forcing
+from throughtime.networks import CELLS
+from throughtime.parts import BadInput, Broken, Unavailable
+from throughtime.parts.containment import contained
+from throughtime.parts.registry import third_party
+from throughtime.parts.specs import nearest, parse_spec
+from throughtime.runners.records.machine import arithmetic
+from throughtime.runners.records.record import Record
+from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.fingerprint import Code, key_of, look_again
+from throughtime.runners.suite.plugins import loaded
+from throughtime.runners.suite.suite import Choice, Group, Suite, task_class
+from throughtime.tasks import make_task
+
+from .job import RunJob
+
+FILTERS = ("task", "cell", "forcing", "algorithm")
+
+Records = Mapping[str, Record]
+"""What a directory holds, by key."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a row can't run: its runs are "skipped", or an "error" where a plugin fails.
+
+    Attributes:
+        of_task: whether it is the task's alone, and so every row's of that task.
+    """
+
+    status: Literal["skipped", "error"]
+    reason: str
+    of_task: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, as it is to be run.
+
+    Attributes:
+        group: what its runs have in common.
+        experiment: its number in the suite.
+        selected: whether no filter leaves it out.
+        obstacle: None where it can run.
+        tuning: the runs of each point of the grid; empty where there is nothing to tune, or an obstacle.
+        report: the runs that the table shows, for each choice that tuning may make.
+    """
+
+    group: Group
+    experiment: int
+    selected: bool
+    obstacle: Obstacle | None
+    tuning: Mapping[Choice, Sequence[RunJob]]
+    report: Mapping[Choice, Sequence[RunJob]]
+
+    @property
+    def tuning_jobs(self) -> list[RunJob]:
+        """Of all points."""
+        return [job for jobs in self.tuning.values() for job in jobs]
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task on this machine: the checksum of its data, or why it can't be had."""
+
+    checksum: str = ""
+    obstacle: Obstacle | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite may ask for on this machine."""
+
+    suite: Suite
+    device: str
+    tasks: Mapping[str, TaskState]
+    rows: tuple[Row, ...]
+
+    @property
+    def selected(self) -> list[Row]:
+        """The rows that no filter leaves out."""
+        return [row for row in self.rows if row.selected]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Of every run."""
+        jobs = (job for row in self.rows for runs in (row.tuning, row.report) for of in runs.values() for job in of)
+        return list(dict.fromkeys(job.key for job in jobs))
+
+
+def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None) -> Plan:
+    """Every run of a suite, without running any.
+
+    Args:
+        suite: what is asked.
+        device: "cpu" or "cuda".
+        only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
+
+    Raises:
+        BadInput: there is no such device, or nothing matches.
+    """
+    check_device(device)
+    look_again()
+    selected = set(_select(suite.groups(), only or {}))
+    tasks = {task: _state(task) for task in dict.fromkeys(group.task for group in suite.groups())}
+    rows = tuple(
+        _row(group, number, group in selected, tasks[group.task], device)
+        for number, experiment in enumerate(suite.experiments)
+        for group in experiment.groups()
+    )
+    return Plan(suite, device, tasks, rows)
+
+
+def _row(group: Group, number: int, selected: bool, task: TaskState, device: str) -> Row:
+    obstacle = task.obstacle
+    modules: tuple[str, ...] = ()
+    try:
+        modules = _modules(group)
+        if obstacle is None and group.obstacle:
+            obstacle = Obstacle("skipped", group.obstacle)
+    except Broken as error:
+        obstacle = obstacle or Obstacle("error", str(error))
+    code = Code(modules, task.checksum)
+    mark = code.fingerprint(arithmetic(device))
+    files = tuple(str(plugin.path) for plugin in loaded()) if code.plugins else ()
+
+    def jobs(configs: Sequence[RunConfig]) -> list[RunJob]:
+        deadline = group.experiment.deadline
+        return [RunJob(key_of(config.model_dump(), mark), deadline, code, files, config) for config in configs]
+
+    tuning = {} if obstacle else {choice: jobs(configs) for choice, configs in group.tuning(device).items()}
+    report = {choice: jobs(group.report(choice, device)) for choice in group.experiment.grid}
+    return Row(group, number, selected, obstacle, tuning, report)
+
+
+def _modules(group: Group) -> tuple[str, ...]:
+    """Where a group's code begins; `Broken` where a plugin's can't be had."""
+    task = task_class(group.task)
+    return (
+        type(make_algorithm(group.algorithm)).__module__,
+        type(make_forcing(group.forcing)).__module__,
+        task.__module__,
+        (task if task.own_cell else CELLS.get(group.cell)).__module__,
+        "throughtime.algorithms.full",
+        "throughtime.runners.training.train",
+    )
+
+
+def _state(task: str) -> TaskState:
+    """Whether a task can be had here, and its data's checksum."""
+    try:
+        made = make_task(task)
+        if not third_party(type(made)):
+            return TaskState(made.checksum())
+        with contained(f"checksum and references of the task {task!r}"):
+            made.references()  # without them its scores would mean nothing
+            return TaskState(made.checksum())
+    except Unavailable as error:
+        return TaskState(obstacle=Obstacle("skipped", str(error), of_task=True))
+    except Broken as error:
+        return TaskState(obstacle=Obstacle("error", str(error), of_task=True))
+
+
+def check_device(device: str) -> str:
+    """The device; `BadInput` if there is none of that name here."""
+    if device not in ("cpu", "cuda"):
+        raise BadInput(f"device must be cpu or cuda, got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device cuda is not available: torch finds no CUDA GPU on this machine; use --device cpu")
+    return device
+
+
+def _select(groups: list[Group], only: Mapping[str, str]) -> list[Group]:
+    """The groups that match every filter; `BadInput` where nothing matches."""
+    for axis, wanted in only.items():
+        if axis not in FILTERS:
+            raise BadInput(f"a filter can't be on {axis!r}; {nearest(axis, FILTERS)}")
+        there = list(dict.fromkeys(getattr(group, axis) for group in groups))
+        groups = [group for group in groups if _matches(getattr(group, axis), wanted)]
+        if not groups:
+            raise BadInput(f"nothing in the suite has {axis}={wanted}; {nearest(wanted, there)}")
+    return groups
+
+
+def _matches(spec: str, wanted: str) -> bool:
+    name, parameters = parse_spec(wanted)
+    return parse_spec(spec) == (name, parameters) or (not parameters and parse_spec(spec)[0] == name)
+
+
+def chosen(row: Row, records: Records) -> Choice | None:
+    """What tuning chose; None while a tuning run is missing."""
+    if not row.tuning:
+        return row.group.experiment.grid[0]
+    if any(job.key not in records for job in row.tuning_jobs):
+        return None
+    return row.group.choose(
+        {choice: [records[job.key].validation for job in jobs] for choice, jobs in row.tuning.items()}
+    )
+
+
+@dataclass
+class Outlook:
+    """What a `run` would do.
+
+    Attributes:
+        tuning: tuning runs in all.
+        report: report runs in all.
+        cached: how many of them are finished already.
+        again: how many ended in an error or a shorter deadline and are tried again.
+        skipped: what can't run, with the reason: a task that can't be had here, or a row whose algorithm, forcing and
+            task don't go together; such runs are counted in none of the others.
+        broken: likewise what fails because a plugin does; its runs end in an error without being started.
+        left_out: rows that the filters leave out.
+    """
+
+    tuning: int = 0
+    report: int = 0
+    cached: int = 0
+    again: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def outlook(plan: Plan, records: Records) -> Outlook:
+    """What is to be done yet; report runs whose tuning is not complete count as not cached."""
+    found = Outlook(left_out=len(plan.rows) - len(plan.selected))
+    for row in plan.selected:
+        if row.obstacle:
+            told = found.broken if row.obstacle.status == "error" else found.skipped
+            if row.obstacle.reason not in told.values():  # often the same for every algorithm
+                of_row = f"{row.group.task} · {row.group.forcing} · {row.group.algorithm}"
+                task_alone = row.obstacle.of_task and row.obstacle.status == "skipped"
+                told[row.group.task if task_alone else of_row] = row.obstacle.reason
+            continue
+        choice = chosen(row, records)
+        found.tuning += len(row.tuning_jobs)
+        found.report += row.group.experiment.seeds
+        for job in [*row.tuning_jobs, *(row.report[choice] if choice else [])]:
+            record = records.get(job.key)
+            if record is not None and record.finished(job.deadline):
+                found.cached += 1
+            elif record is not None:
+                found.again += 1
+    return found

@@ -1,0 +1,159 @@
+"""Showing a suite's progress: live bars on a terminal, a plain line now and then in a log."""
+
+import time
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from throughtime.runners.records.record import Record
+
+from .job import Job
+from .job import Progress as RunProgress
+
+Running = list[tuple[Job[Any], RunProgress | None]]
+"""What runs now, and how far it is."""
+
+QUIET_SECONDS = 10.0
+"""In a log, the least time between two lines of progress; failures are printed at once."""
+
+
+class Reporter(Protocol):
+    """Who is told of what happens."""
+
+    def start(self, title: str, total: int) -> None:
+        """A phase of `total` runs begins."""
+
+    def ended(self, record: Record) -> None:
+        """A run ended."""
+
+    def running(self, jobs: Running) -> None:
+        """What is running now."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def start(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def ended(self, record: Record) -> None:
+        """Nothing."""
+
+    def running(self, jobs: Running) -> None:
+        """Nothing."""
+
+
+class Estimate:
+    """Time left, from the rate at which the runs of a phase have ended and how far the running ones are."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.ended = 0
+        self._start = time.monotonic()
+
+    def left(self, running: list[RunProgress | None]) -> str:
+        """Say "about 40 s left", or nothing while there is too little to go by."""
+        done = self.ended + sum(progress.done for progress in running if progress)
+        elapsed = time.monotonic() - self._start
+        if done < 1 or elapsed < 2:
+            return ""
+        seconds = elapsed / done * max(self.total - done, 0)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+
+class Lines:
+    """Plain lines for a log: progress at most every ten seconds, and each run that did not end well."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._estimate = Estimate(0)
+        self._last = 0.0
+        self._running: list[RunProgress | None] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing is left to be put away."""
+
+    def start(self, title: str, total: int) -> None:
+        """One line."""
+        self._estimate, self._last, self._title = Estimate(total), time.monotonic(), title
+        self._print(f"{title}: {total} runs")
+
+    def ended(self, record: Record) -> None:
+        """A line if the last one is long ago, or the run did not end well."""
+        self._estimate.ended += 1
+        if record.status != "done":
+            self._print(f"  {record.status}: {record.config} ({record.reason})")
+        now = time.monotonic()
+        if now - self._last >= QUIET_SECONDS or self._estimate.ended == self._estimate.total:
+            self._last = now
+            left = self._estimate.left(self._running) if self._estimate.ended < self._estimate.total else "complete"
+            self._print(f"  {self._title}: {self._estimate.ended}/{self._estimate.total} runs, {left}".rstrip(", "))
+
+    def running(self, jobs: Running) -> None:
+        """Remembered for the estimate."""
+        self._running = [progress for _, progress in jobs]
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+class Bars:
+    """Live bars on a terminal: the phase, and each run in progress with its loss so far."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._phase: TaskID | None = None
+        self._runs: dict[str, TaskID] = {}
+        self._estimate = Estimate(0)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.progress.stop()
+
+    def start(self, title: str, total: int) -> None:
+        """A bar for the phase, in place of the last one."""
+        for task in (self._phase, *self._runs.values()):
+            if task is not None:
+                self.progress.remove_task(task)
+        self._runs, self._estimate = {}, Estimate(total)
+        self._phase = self.progress.add_task(title, total=total, note="")
+
+    def ended(self, record: Record) -> None:
+        """One further; a line above the bars if it did not end well."""
+        self._estimate.ended += 1
+        if self._phase is not None:
+            self.progress.advance(self._phase)
+        if record.status != "done":
+            text = f"{record.status}: {record.config} ({record.reason})"
+            self.progress.console.print(text, style="yellow", highlight=False, markup=False)
+
+    def running(self, jobs: Running) -> None:
+        """A bar for each run in progress."""
+        for key in set(self._runs) - {job.key for job, _ in jobs}:
+            self.progress.remove_task(self._runs.pop(key))
+        for job, progress in jobs:
+            if job.key not in self._runs:
+                self._runs[job.key] = self.progress.add_task(f"  {job}", total=100, note="starting")
+            if progress:
+                loss = f"loss {progress.loss:.4g}" if progress.loss is not None else f"score {progress.metric:.4g}"
+                self.progress.update(self._runs[job.key], completed=round(100 * progress.done), note=loss)
+        if self._phase is not None:
+            self.progress.update(self._phase, note=self._estimate.left([progress for _, progress in jobs]))

@@ -1,0 +1,198 @@
+"""Running a suite: plan, tune, choose, report. What is finished already is not run again.
+
+One record a run is kept in the results directory, so a kill at any moment loses the runs in flight and nothing else,
+and the same call goes on where it stopped.
+"""
+
+import importlib.metadata
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from throughtime.parts import BadInput
+from throughtime.runners.records.machine import environment
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, subject
+from throughtime.runners.records.record import Record
+from throughtime.runners.suite.suite import Suite, load_suite
+
+from .facts import facts_of
+from .job import RunJob
+from .local import execute
+from .plan import Outlook, Plan, chosen, make_plan, outlook
+from .progress import Reporter, Silent
+
+
+@dataclass
+class Summary:
+    """How a `run` ended: report runs by status, how many runs were executed now and how many found finished."""
+
+    directory: Path
+    executed: int = 0
+    cached: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    failed_tuning: int = 0
+
+    @property
+    def failed(self) -> int:
+        """Report runs that are neither done nor skipped, and tuning runs that broke: to diverge in tuning is normal."""
+        bad = sum(count for status, count in self.statuses.items() if status not in ("done", "skipped"))
+        return bad + self.failed_tuning
+
+
+def run_suite(
+    suite: Suite | str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    only: Mapping[str, str] | None = None,
+    reporter: Reporter | None = None,
+    on_plan: Callable[[Outlook], None] = lambda outlook: None,
+) -> Summary:
+    """Run what is not finished yet of a suite.
+
+    Args:
+        suite: a suite, a built-in suite's name, or a TOML file's path.
+        out: the results directory; results/runs/<suite> by default.
+        device: "cpu" or "cuda".
+        workers: processes at a time; the cores by default, 1 on a GPU.
+        only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
+        reporter: is told of the progress.
+        on_plan: called once with what there is to do, before the first run.
+    """
+    if multiprocessing.parent_process() is not None:
+        raise BadInput(
+            "a script that calls run_suite is imported by its workers: call it under if __name__ == '__main__'"
+        )
+    plan, store = _planned(suite, out, device, only)
+    with store.locked():
+        records = store.read(plan.keys)
+        on_plan(outlook(plan, records))
+        phases = _Phases(store, records, workers or default_workers(device), reporter or Silent())
+        facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
+        store.write_manifest(_manifest(plan, facts, records))
+        tuning = [job for row in plan.selected for job in row.tuning_jobs]
+        phases.execute("Tuning", tuning, device)
+        store.write_manifest(_manifest(plan, facts, records))
+        report = []
+        for row in plan.selected:
+            choice = chosen(row, records)
+            assert choice is not None, "tuning ended without a choice"
+            if row.obstacle:
+                phases.end(row.report[choice], row.obstacle.status, row.obstacle.reason)
+            report += row.report[choice]
+        phases.execute("Report", report, device)
+        store.write_manifest(_manifest(plan, facts, records))
+    summary = phases.summary
+    for key in dict.fromkeys(job.key for job in report):
+        status = records[key].status
+        summary.statuses[status] = summary.statuses.get(status, 0) + 1
+    summary.failed_tuning = sum(records[key].broke for key in dict.fromkeys(job.key for job in tuning))
+    return summary
+
+
+def plan_suite(
+    suite: Suite | str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str = "cpu",
+    only: Mapping[str, str] | None = None,
+) -> Outlook:
+    """What `run_suite` would do; writes nothing."""
+    plan, store = _planned(suite, out, device, only)
+    return outlook(plan, store.read(plan.keys))
+
+
+def _planned(
+    suite: Suite | str | Path, out: str | Path | None, device: str, only: Mapping[str, str] | None
+) -> tuple[Plan, RunStore]:
+    """The plan, and the directory that its results can be written to."""
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    plan = make_plan(loaded, device=device, only=only)
+    store = RunStore(default_directory(loaded) if out is None else out)
+    store.check_writable(subject(loaded, device))
+    return plan, store
+
+
+def default_directory(suite: Suite) -> Path:
+    """results/runs/<suite>, under the working directory."""
+    return Path("results") / "runs" / suite.name
+
+
+def default_workers(device: str) -> int:
+    """The cores that this process may use; one on a GPU, which runs would share."""
+    if device == "cuda":
+        return 1
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Phases:
+    """The phases of a run: jobs go to the executor, and each record is kept as it comes."""
+
+    def __init__(self, store: RunStore, records: dict[str, Record], workers: int, reporter: Reporter) -> None:
+        self.store, self.records, self.workers, self.reporter = store, records, workers, reporter
+        self.summary = Summary(store.directory)
+        self._ended: set[str] = set()
+
+    def execute(self, title: str, jobs: Iterable[RunJob], device: str) -> None:
+        """Run the jobs that are not finished."""
+        todo = []
+        for job in {job.key: job for job in jobs}.values():  # experiments may share a run
+            record = self.records.get(job.key)
+            if record is not None and record.finished(job.deadline):
+                self.summary.cached += 1
+            elif job.key not in self._ended:
+                todo.append(job)
+        if not todo:
+            return
+        self.store.write_environment(environment(device))
+        self.reporter.start(title, len(todo))
+        notes, on_poll = self.store.notes, self.reporter.running
+        with closing(execute(todo, workers=self.workers, notes=notes, on_poll=on_poll)) as ending:
+            for record in ending:
+                self._keep(record)
+                self.summary.executed += 1
+                self.reporter.ended(record)
+
+    def end(self, jobs: Iterable[RunJob], status: str, reason: str) -> None:
+        """Runs that can't be have a record that tells why."""
+        for job in jobs:
+            self._ended.add(job.key)
+            self._keep(job.ended(status, reason))
+
+    def _keep(self, record: Record) -> None:
+        self.store.write_record(record)
+        self.records[record.key] = record
+
+
+def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record]) -> Manifest:
+    """What the directory is to hold, in the order of the tables."""
+    groups = []
+    for row in plan.rows:
+        group, choice = row.group, chosen(row, records)
+        groups.append(
+            GroupKeys(
+                experiment=row.experiment,
+                task=group.task,
+                cell=group.cell,
+                forcing=group.forcing,
+                algorithm=group.algorithm,
+                target=group.experiment.target,
+                choice=choice,
+                tuning=tuple(job.key for job in row.tuning_jobs),
+                report=tuple(job.key for job in row.report[choice]) if choice else (),
+            )
+        )
+    return Manifest(
+        format=RunStore.format,
+        version=importlib.metadata.version("throughtime"),
+        device=plan.device,
+        suite=plan.suite,
+        tasks=dict(facts),
+        groups=tuple(groups),
+    )

@@ -1,0 +1,131 @@
+"""In a worker process: one job, to the record of how it ended; every way of ending is a status with a reason."""
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+
+from throughtime.parts import Unavailable
+from throughtime.runners.records.kept import Kept
+from throughtime.runners.suite.fingerprint import look_again
+from throughtime.runners.suite.plugins import load_plugins
+
+from .job import Job, Progress, R
+
+KEPT = 4000
+"""Characters of what a run of a plugin prints."""
+
+
+def start() -> None:
+    """Import what a run needs before its deadline starts to count; leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    from throughtime.runners.training import train  # noqa: F401
+
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can't stop its workers, and their results would go nowhere."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def execute(job: Job[R], notes: str) -> R:
+    """Do a job; what it raises is told by its record.
+
+    Args:
+        job: what to do.
+        notes: the folder where it notes how far it is.
+    """
+    path = Path(notes) / job.key
+
+    def note(progress: Progress) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        fresh.replace(path)
+
+    record, printed = job.started(), Tail()
+    try:
+        with heard(printed) if job.isolated else nullcontext():
+            load_plugins(job.files)
+            check_code(job)
+            job.execute(record, note)
+            check_code(job)
+    except Unavailable as error:
+        record.status, record.reason = "skipped", str(error)
+    except (Exception, SystemExit) as error:
+        fail(record, error)
+    record.printed = printed.text
+    return record
+
+
+def noted(notes: Path, job: Job[R]) -> Progress | None:
+    """How far a job is, as its worker noted it; None where it did not yet."""
+    try:
+        return Progress(**json.loads((notes / job.key).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def check_code(job: Job[R]) -> None:
+    """A record must never stand under the key of other code than it was made with."""
+    look_again()
+    if job.stale:
+        raise RuntimeError("the code changed while the suite ran; give the same command again")
+
+
+class Tail(io.TextIOBase):
+    """A file for text that keeps the end of it: a plugin may print megabytes."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        """Keep the last `KEPT` characters."""
+        self.text = (self.text + text)[-KEPT:]
+        return len(text)
+
+
+@contextmanager
+def heard(tail: Tail) -> Iterator[None]:
+    """What is printed in this block goes to the tail."""
+    with redirect_stdout(tail), redirect_stderr(tail):
+        yield
+
+
+def fail(record: Kept, error: BaseException) -> None:
+    """Give a record the status, the reason and, of what was not to be expected, the traceback of an error."""
+    import torch
+
+    record.reason = one_line(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        record.status = "out-of-memory"
+    else:
+        record.status, record.traceback = "error", traceback.format_exc()
+
+
+def death(exitcode: int | None) -> str:
+    """Say how a process ended that did not return."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = " (often the system's answer to memory running out)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+    return f"ended with exit code {exitcode}"
+
+
+def one_line(error: BaseException) -> str:
+    """Its type and the beginning of its message."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -1,0 +1,35 @@
+"""What every record has, whatever was run: how it ended, and what came with it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
+
+
+class Kept(BaseModel):
+    """What every record says of itself: how it ended, and with which deadline in seconds (None: it had none).
+
+    `plugins` are the modules from outside of throughtime that were used, with the sha256 of their files; `printed` is
+    the end of what such code printed.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    key: str = ""
+    status: Status = "done"
+    reason: str = ""
+    traceback: str = ""
+    printed: str = ""
+    plugins: dict[str, str] = {}
+    deadline: float | None = None
+
+    @property
+    def broke(self) -> bool:
+        """Whether something went wrong that has nothing to do with the numbers."""
+        return self.status in ("error", "timeout", "out-of-memory")
+
+    def finished(self, deadline: float) -> bool:
+        """Whether running it again would give the same: errors are tried again, a timeout if it now has longer."""
+        late = self.status == "timeout" and (self.deadline or 0.0) >= deadline
+        return self.status in ("done", "diverged") or late

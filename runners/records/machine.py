@@ -1,0 +1,84 @@
+"""The machine and the versions that a result was made with, and whether the machine is busy."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from .git import git_state
+
+PACKAGES = ("throughtime", "torch", "numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "pydantic", "pebble")
+
+BUSY_LOAD = 0.5
+"""The share of the cores that may be busy before timings are doubted."""
+
+
+def machine(device: str) -> str:
+    """What timings depend on: processor, cores, memory in GiB, and the GPU where it is used. No host name."""
+    memory = round(psutil.virtual_memory().total / 2**30)
+    cores = f"{_processor()}, {os.cpu_count()} cores, {memory} GiB"
+    return f"{cores}, {torch.cuda.get_device_name()}" if device == "cuda" else cores
+
+
+def arithmetic(device: str) -> str:
+    """What the last digits of a run depend on besides its code and torch: the machine, and the kernels in use on it.
+
+    The kernels that torch and its BLAS take can be set from outside (ATEN_CPU_CAPABILITY, MKL_CBWR).
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{machine(device)}, {capability}, {os.environ.get('MKL_CBWR', '')}"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Everything that a reader of a result may want to know of where it was made."""
+    return {
+        "machine": machine(device),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "threads_per_run": 1,
+        "load_average": os.getloadavg(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git": git_state(Path(__file__).resolve().parents[2]),
+    }
+
+
+def busy() -> str:
+    """Why timings are to be doubted now, for a warning; empty where nothing else is running, or nothing tells."""
+    load = _load()
+    if load is None or load <= BUSY_LOAD * (os.cpu_count() or 1):
+        return ""
+    advice = "scores are safe, timings are not: wait, or trust the exact counts only"
+    return f"{load_in_words()}: the machine is busy; {advice}"
+
+
+def load_in_words() -> str:
+    """How many processes ran or waited in the last minute: "load 0.3 on 2 cores"."""
+    load = _load()
+    return "this system does not tell its load" if load is None else f"load {load:.1f} on {os.cpu_count()} cores"
+
+
+def _load() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

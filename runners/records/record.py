@@ -1,0 +1,71 @@
+"""The record of one run: what the trainer fills and what is kept on the disk."""
+
+from pydantic import BaseModel, ConfigDict
+
+from throughtime.runners.suite.config import RunConfig
+
+from .kept import Kept
+
+
+class Point(BaseModel):
+    """The state of a run at one evaluation.
+
+    Attributes:
+        steps: time steps of training data seen so far (each of them on a whole batch of sequences).
+        updates: optimizer updates so far.
+        seconds: training wall seconds so far.
+        loss: the mean training loss since the last point; None at the start.
+        metric: the score on the data that the run is judged on, one step ahead where it is a series.
+        free: the score there when the network runs free over the task's horizon; None where the task has no feedback.
+        gradient_norm: the mean norm of the updates' gradients since the last point, before clipping; None at first.
+        cosine: of the algorithm's gradient with the exact one on the probe batch, at the parameters of this point.
+        relative_error: of the algorithm's gradient, likewise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int
+    updates: int
+    seconds: float
+    loss: float | None = None
+    metric: float
+    free: float | None = None
+    gradient_norm: float | None = None
+    cosine: float | None = None
+    relative_error: float | None = None
+
+
+class Record(Kept):
+    """One run: filled while it is trained, and kept as it ended. None, or zero, where the run did not get that far.
+
+    Attributes:
+        config: what was run.
+        validation: the score at the end of a tuning run; test: of a report run.
+        free: the same, running free over the task's horizon; by_lead: of each step ahead by itself.
+        exposure_bias: the free-running score less the score one step ahead on the same targets.
+        steps: time steps of training data; updates: the optimizer's; sequences: of training data.
+        wall_seconds: of training, as are cpu_seconds: evaluation is off the clock.
+        peak_bytes: the most alive at once in one batch's updates; flops and ops: of these (`Counts`).
+        gradient_norm: the mean over the updates.
+        clipped_share: of the updates, from 0 to 1; nonfinite_share: likewise.
+        curve: one point an evaluation.
+    """
+
+    config: RunConfig
+    validation: float | None = None
+    test: float | None = None
+    free: float | None = None
+    by_lead: tuple[float | None, ...] = ()
+    exposure_bias: float | None = None
+    steps: int = 0
+    updates: int = 0
+    sequences: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int | None = None
+    flops: int | None = None
+    ops: int | None = None
+    gradient_norm: float | None = None
+    clipped_share: float | None = None
+    nonfinite_share: float | None = None
+    curve: tuple[Point, ...] = ()

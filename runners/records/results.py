@@ -1,0 +1,75 @@
+"""A results directory as data frames, from records and manifest alone."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .manifest import RunStore
+from .record import Record
+
+
+def load_results(directory: str | Path) -> pd.DataFrame:
+    """All runs of a results directory, one row a run, in the manifest's order.
+
+    Columns: every field of the run's config (``task``, ``cell``, ``algorithm``, ``forcing``, ``seed``, ``purpose``,
+    ``learning_rate``, …; the budget as text), ``status``, ``reason``, the score in the task's metric (``validation``
+    for a tuning run, ``test`` for a report run; ``free``: the same, running free;
+    ``exposure_bias``: the latter less the score one step ahead on the same targets), ``steps``, ``updates``,
+    ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
+    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
+    ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
+    ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
+    was not executed yet has no row.
+    """
+    store = RunStore.open(directory)
+    manifest = store.manifest()
+    records = store.read(key for group in manifest.groups for key in (*group.tuning, *group.report))
+    rows: dict[str, dict[str, Any]] = {}
+    for group in manifest.groups:
+        better = manifest.tasks[group.task].metric.better
+        for key in (*group.tuning, *group.report):
+            if key in records and key not in rows:
+                rows[key] = {**_row(records[key]), **_to_target(records[key], group.target, better)}
+    return pd.DataFrame(rows.values())
+
+
+def load_curves(directory: str | Path) -> pd.DataFrame:
+    """The learning curves of all report runs, one row a point.
+
+    Columns: ``task``, ``cell``, ``algorithm``, ``forcing``, ``seed``, ``steps``, ``updates``, ``seconds``, ``loss``
+    (training), ``metric`` (on test data), ``free`` (the same, running free), ``gradient_norm``, ``cosine``,
+    ``relative_error``.
+    """
+    store = RunStore.open(directory)
+    rows = []
+    for group in store.manifest().groups:
+        for key in group.report:
+            record = store.record(key)
+            if record is not None:
+                c = record.config
+                run = c.model_dump(include={"task", "cell", "algorithm", "forcing", "seed"})
+                rows += [{**run, **point.model_dump()} for point in record.curve]
+    return pd.DataFrame(rows)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = record.model_dump(exclude={"config", "curve", "traceback", "printed", "plugins", "by_lead"})
+    config = {**record.config.model_dump(), "budget": str(record.config.budget)}
+    ran = {
+        "wall_per_step": record.wall_seconds / record.steps if record.steps else None,
+        "cpu_per_step": record.cpu_seconds / record.steps if record.steps else None,
+    }
+    for name in ("cosine", "relative_error"):
+        values = [value for point in record.curve if (value := getattr(point, name)) is not None]
+        ran[name] = math.fsum(values) / len(values) if values else None
+    return {**config, **row, **ran}
+
+
+def _to_target(record: Record, target: float | None, better: str) -> dict[str, float | None]:
+    """The first point of the curve that is as good as the target."""
+    for point in record.curve:
+        if target is not None and (point.metric <= target if better == "lower" else point.metric >= target):
+            return {"steps_to_target": point.steps, "seconds_to_target": point.seconds}
+    return {"steps_to_target": None, "seconds_to_target": None}

@@ -1,0 +1,200 @@
+"""A directory of results: a manifest, and one JSON record for each thing that was run; every file whole or not there.
+
+DIR/manifest.json      what was asked for, and the records' keys in the order of a table
+DIR/environment.json   machine, versions and load, as of the last time that something was executed
+DIR/runs/KEY.json      one record
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import filelock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from throughtime.parts import BadInput
+
+from .files import is_temporary, write_json
+from .kept import Kept
+
+_LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json", "figures"
+
+
+class Asked(BaseModel):
+    """What every manifest says: the layout's version, who wrote it, and the device that all was run on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    version: str
+    device: str
+
+    @property
+    def subject(self) -> str:
+        """Whose results these are, for a message."""
+        raise NotImplementedError
+
+
+M = TypeVar("M", bound=Asked)
+R = TypeVar("R", bound=Kept)
+
+
+class Store(Generic[M, R]):
+    """A directory that holds records in a folder of its own, and a manifest that orders them.
+
+    Attributes:
+        manifest_type: what the manifest holds.
+        record_type: what a record holds.
+        format: the version of this layout; a change that older code can't read raises it.
+        manifest_name: the manifest's file.
+        records: the folder of the records.
+        contents: what it holds, in a message's words.
+        maker: the command that writes it.
+        also: files that may stand in it without a manifest.
+    """
+
+    manifest_type: type[M]
+    record_type: type[R]
+    format: ClassVar[int]
+    manifest_name: ClassVar[str] = "manifest.json"
+    records: ClassVar[str] = "runs"
+    contents: ClassVar[str] = "results"
+    maker: ClassVar[str] = "throughtime run"
+    also: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+
+    @classmethod
+    def open(cls, directory: str | Path) -> Self:
+        """A directory that holds such results; `BadInput` if it does not."""
+        store = cls(directory)
+        if not store.directory.is_dir():
+            raise BadInput(f"there is no directory {str(directory)!r}; `{cls.maker} SUITE --out DIR` makes one")
+        if not store.has_manifest():
+            raise BadInput(f"{str(directory)!r} holds no throughtime {cls.contents} (no {cls.manifest_name} in it)")
+        store.manifest()
+        return store
+
+    def check_writable(self, subject: str) -> None:
+        """`BadInput` unless the results of `subject` can be written here; makes no directory and no file."""
+        directory = self.directory
+        if directory.exists() and not directory.is_dir():
+            raise BadInput(f"{str(directory)!r} is a file; give a directory to write results into")
+        if self.has_manifest():
+            there = self.manifest().subject
+            if there != subject:
+                raise BadInput(
+                    f"{str(directory)!r} holds the {self.contents} of {there}, not of {subject}; "
+                    "give another directory with --out"
+                )
+        elif directory.is_dir():
+            self._check_empty()
+        above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        if not os.access(above, os.W_OK | os.X_OK) or not above.is_dir():
+            raise BadInput(f"results can't be written to {str(directory)!r}: no permission in {str(above)!r}")
+
+    def _check_empty(self) -> None:
+        """`BadInput` where there is something that we did not leave: a kill may come before the manifest."""
+        mine = {_LOCK, _NOTES, _ENVIRONMENT, self.records, *self.also}
+        there = sorted(entry.name for entry in self.directory.iterdir())
+        other = [name for name in there if name not in mine and not is_temporary(name)]
+        if other:
+            raise BadInput(
+                f"{str(self.directory)!r} is not empty and holds no throughtime {self.contents} (there is "
+                f"{other[0]!r}); give an empty or a new directory"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the directory, which is made where there is none."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(self.directory / _LOCK, timeout=0):
+                (self.directory / self.records).mkdir(exist_ok=True)
+                self._clear()
+                yield
+                self._clear()
+        except filelock.Timeout:
+            raise BadInput(f"another `{self.maker}` is writing to {str(self.directory)!r}; wait for it") from None
+        except OSError as error:
+            raise BadInput(f"results can't be written to {str(self.directory)!r}: {error.strerror}") from error
+
+    @property
+    def notes(self) -> Path:
+        """A folder for what is of no use once the runs in flight have ended; emptied by `locked`."""
+        folder = self.directory / _NOTES
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _clear(self) -> None:
+        """Remove what a kill in the middle of a write leaves behind."""
+        shutil.rmtree(self.directory / _NOTES, ignore_errors=True)
+        for folder in (self.directory, self.directory / self.records, self.directory / _FIGURES):
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                if is_temporary(entry.name) and entry.is_file():
+                    entry.unlink()
+
+    def has_manifest(self) -> bool:
+        """Whether something was written here."""
+        return self.manifest_path.is_file()
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest is."""
+        return self.directory / self.manifest_name
+
+    def manifest(self) -> M:
+        """The manifest; `BadInput` if another version of throughtime wrote it."""
+        try:
+            written = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            if isinstance(written, dict) and written.get("format") != self.format:
+                raise BadInput(
+                    f"{str(self.directory)!r} has {self.contents} of format {written.get('format')}, written by "
+                    f"throughtime {written.get('version')}; this version reads format {self.format}: give another "
+                    "directory"
+                )
+            return self.manifest_type.model_validate(written)
+        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+            raise BadInput(f"{str(self.manifest_path)!r} can't be read ({error}); give another directory") from None
+
+    def write_manifest(self, manifest: M) -> None:
+        """Replace the manifest."""
+        write_json(self.manifest_path, manifest.model_dump(mode="json"))
+
+    def record_path(self, key: str) -> Path:
+        """Where a record is."""
+        return self.directory / self.records / f"{key}.json"
+
+    def record(self, key: str) -> R | None:
+        """The record of a key; None where there is none, or where what there is can't be read."""
+        try:
+            return self.record_type.model_validate_json(self.record_path(key).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def read(self, keys: Iterable[str]) -> dict[str, R]:
+        """The records that there are, by key, in the order of the keys."""
+        folder = self.directory / self.records
+        there = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
+        found = ((key, self.record(key)) for key in dict.fromkeys(keys) if key in there)
+        return {key: record for key, record in found if record is not None}
+
+    def write_record(self, record: R) -> None:
+        """Add or replace a record."""
+        write_json(self.record_path(record.key), record.model_dump(mode="json"))
+
+    def environment(self) -> dict[str, Any]:
+        """The environment of the last execution; empty where none is recorded."""
+        try:
+            return dict(json.loads((self.directory / _ENVIRONMENT).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def write_environment(self, environment: dict[str, Any]) -> None:
+        """Replace the environment."""
+        write_json(self.directory / _ENVIRONMENT, environment)

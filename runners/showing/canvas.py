@@ -1,0 +1,166 @@
+"""What all figures share: the grid of panels, the legend, and the references drawn in and named at the edge."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from throughtime.runners.records.files import whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+DPI = 150
+COLUMNS = 3
+"""Panels side by side."""
+MARKERS = "osD^vP*X<>hpd8"
+STYLES = {"floor": ("#444444", "--"), "baseline": ("#777777", "-."), "optimum": ("#2b7a3d", ":")}
+
+
+class Look(NamedTuple):
+    """The colour and the mark by which one thing is known in every panel of a figure."""
+
+    colour: tuple[float, float, float]
+    marker: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name, told apart by colour-blind readers as far as ten go."""
+    import seaborn as sns
+
+    colours = sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names))
+    return {name: Look(colours[k], MARKERS[k % len(MARKERS)]) for k, name in enumerate(names)}
+
+
+def canvas(titles: Sequence[str], title: str, kinds: int = 1) -> tuple["Figure", "list[list[Axes]]"]:
+    """A figure, drawn without a screen, and for each kind of curve the axes of every panel.
+
+    Args:
+        titles: the panels'.
+        title: the figure's, a line that is broken where it must be for each line break.
+        kinds: how many curves each panel has, one below the other.
+    """
+    import seaborn as sns
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(len(titles), COLUMNS)
+    rows = -(-len(titles) // columns) * kinds
+    with sns.axes_style("whitegrid"):
+        figure = Figure(figsize=(3 + 6 * columns, 0.8 + 4.1 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, columns, squeeze=False)
+    words = "\n".join(textwrap.fill(line, 70 * columns) for line in title.split("\n"))
+    figure.suptitle(words, fontsize=11, x=0.01, ha="left", parse_math=False)  # at the left, clear of the legend
+    axes = [[ax for row in grid[kind::kinds] for ax in row] for kind in range(kinds)]
+    for row in axes:
+        for words, ax in zip(titles, row, strict=False):
+            ax.set_title(words, fontsize=9)
+        for ax in row[len(titles) :]:
+            ax.remove()
+    return figure, [row[: len(titles)] for row in axes]
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a figure, whole or not at all, into a folder that is made where it is missing."""
+    path.parent.mkdir(exist_ok=True)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    return path
+
+
+def legend(figure: "Figure", known: dict[str, Look], title: str, *, crosses: bool = False) -> None:
+    """One legend for all panels, at the right; `crosses`: with the mark of a run that ended early."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="-", label=name) for name, look in known.items()
+    ]
+    if crosses:
+        handles.append(Line2D([], [], color="#444444", marker="x", linestyle="", label="a run ended early"))
+    figure.legend(handles=handles, loc="outside right upper", title=title, frameon=False)
+
+
+class Level(NamedTuple):
+    """A reference as a figure shows it: its words, its height at the right edge, its kind."""
+
+    words: str
+    value: float
+    kind: str
+
+
+def levels(axes: "Axes", shown: Sequence[Level]) -> None:
+    """Horizontal lines for floors, baselines and optima, named; called when the scales are set."""
+    for level in shown:
+        colour, style = STYLES[level.kind]
+        axes.axhline(level.value, color=colour, linestyle=style, linewidth=1)
+    name_at_edge(axes, shown)
+
+
+def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:
+    """Names at the right edge, spread out where they would cover each other; the limits are final from here on."""
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    to_axes = axes.transScale + axes.transLimits
+    heights = [float(to_axes.transform((axes.get_xlim()[1], level.value))[1]) for level in named]
+    for level, height, shown in zip(named, heights, spread(heights), strict=True):
+        axes.annotate(
+            textwrap.fill(f"{level.kind}: {level.words}", 42),
+            (1, height),
+            xycoords="axes fraction",
+            xytext=(1.03, shown),
+            ha="left",
+            va="center",
+            fontsize=7,
+            color=STYLES[level.kind][0],
+            arrowprops={"arrowstyle": "-", "color": STYLES[level.kind][0], "linewidth": 0.6, "shrinkA": 0},
+        )
+
+
+def spread(heights: list[float], gap: float = 0.06) -> list[float]:
+    """Heights in the same order, from 0 to 1, as near to the given ones as a gap between neighbours lets them be.
+
+    >>> spread([0.5, 0.5], gap=0.25)
+    [0.375, 0.625]
+    """
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    gap = min(gap, 1 / max(len(heights) - 1, 1))
+    placed: list[list[float]] = []  # clusters of neighbours that touch
+    for number in order:
+        cluster = [heights[number]]
+        while placed and _lowest(cluster, gap) - gap < _lowest(placed[-1], gap) + gap * (len(placed[-1]) - 1):
+            cluster = placed.pop() + cluster
+        placed.append(cluster)
+    spread = [_lowest(cluster, gap) + gap * place for cluster in placed for place in range(len(cluster))]
+    shown = [0.0] * len(heights)
+    for number, height in zip(order, spread, strict=True):
+        shown[number] = height
+    return shown
+
+
+def _lowest(cluster: list[float], gap: float) -> float:
+    """Where the lowest label of a cluster stands: centred on its heights, within 0 and 1."""
+    extent = gap * (len(cluster) - 1)
+    return min(max(sum(cluster) / len(cluster) - extent / 2, 0.0), 1.0 - extent)
+
+
+def plain_log(axis: "Axis", lowest: float = 1.0, highest: float = 1.0) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 1e3 * lowest else (1,), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def whole_numbers(axis: "Axis") -> None:
+    """Ticks at a few whole numbers, far enough apart to be read."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def nothing(axes: "Axes", text: str = "no run is done") -> None:
+    """An empty panel says why it is."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#777777")

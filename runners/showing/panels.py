@@ -1,0 +1,125 @@
+"""What the figures show: a panel for each task, cell, forcing and protocol, and a look for each algorithm."""
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore
+from throughtime.runners.records.record import Record
+from throughtime.runners.records.results import load_results
+from throughtime.runners.suite.suite import Experiment
+from throughtime.tasks import Reference
+
+from .canvas import Look, looks
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: a task on a cell, in one experiment.
+
+    Attributes:
+        of_all: what its runs have in common besides: the forcing, or in a figure of horizons perhaps the algorithm;
+            empty where that goes without saying.
+        protocol: what was the same for every algorithm.
+        keys: the report runs.
+        failures: which runs are not done, in words.
+    """
+
+    task: str
+    cell: str
+    of_all: str
+    metric: str
+    better: str
+    references: tuple[Reference, ...]
+    protocol: str
+    keys: tuple[str, ...]
+    failures: str
+
+    @property
+    def title(self) -> str:
+        """The task with the cell, the protocol, and what failed."""
+        lines = [f"{self.task}, {self.cell}{f', {self.of_all}' if self.of_all else ''}", self.protocol]
+        return "\n".join([*lines, *textwrap.wrap(self.failures, 64, max_lines=3, placeholder=" …")])
+
+    @property
+    def score(self) -> str:
+        """The metric and which way it goes."""
+        return f"{self.metric}, {'lower' if self.better == 'lower' else 'higher'} is better"
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows that belong to this panel."""
+        return frame[frame["key"].isin(self.keys)] if len(frame) else frame
+
+
+class Drawing:
+    """A directory's results, ready to be drawn."""
+
+    def __init__(self, directory: str | Path) -> None:
+        store = RunStore.open(directory)
+        self.manifest: Manifest = store.manifest()
+        keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report)
+        self.records = store.read(keys)
+        self.curves = pd.DataFrame(
+            {
+                "key": key,
+                "algorithm": record.config.algorithm,
+                "status": record.status,
+                "number": number,
+                **point.model_dump(),
+            }
+            for key, record in self.records.items()
+            for number, point in enumerate(record.curve)
+        )
+        results = load_results(directory)
+        self.measured = results[results["purpose"] == "report"] if len(results) else results
+        self.runs = self.measured[self.measured["status"] == "done"] if len(results) else results
+        self.panels = self.panels_by("forcing")
+        self.algorithms = list(dict.fromkeys(group.algorithm for group in self.manifest.groups))
+        self.forcings = list(dict.fromkeys(group.forcing for group in self.manifest.groups))
+        self.looks: dict[str, Look] = looks(self.algorithms)
+
+    def panels_by(self, axis: Literal["forcing", "algorithm"], *, closed: bool = False) -> list[Panel]:
+        """One for each task and cell of each experiment, runs of two protocols are never averaged, and for each
+        forcing or algorithm; `closed`: of tasks with feedback alone.
+        """
+        panels = []
+        for number, experiment in enumerate(self.manifest.suite.experiments):
+            blocks: dict[tuple[str, str, str], list[GroupKeys]] = {}
+            for group in (one for one in self.manifest.groups if one.experiment == number):
+                if not closed or self.manifest.tasks[group.task].horizon:
+                    blocks.setdefault((group.task, group.cell, getattr(group, axis)), []).append(group)
+            for (task, cell, of_all), block in blocks.items():
+                facts = self.manifest.tasks[task]
+                keys = tuple(key for group in block for key in group.report)
+                protocol = f"{experiment.size(cell)}; equal budget: {experiment.budget}"
+                failures = _failures(experiment, block, self.records, "algorithm" if axis == "forcing" else "forcing")
+                name, better = facts.metric.name, facts.metric.better
+                common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all
+                panels.append(Panel(task, cell, common, name, better, facts.references, protocol, keys, failures))
+        return panels
+
+    def title(self, words: str) -> str:
+        """A figure's title: what it shows, and the suite's own."""
+        return f"{words}\n{self.manifest.suite.title}"
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether a run with a curve is not done."""
+        return bool(len(self.curves)) and bool((self.curves["status"] != "done").any())
+
+
+def _failures(experiment: Experiment, groups: list[GroupKeys], records: dict[str, Record], axis: str) -> str:
+    """Say "rtrl: 1 of 3 diverged", by the axis along which the groups differ; what all share is said once."""
+    told = {}
+    for group in groups:
+        statuses = [records[key].status if key in records else "not run yet" for key in group.report]
+        statuses = statuses or ["not run yet"] * experiment.seeds
+        bad = [status for status in dict.fromkeys(statuses) if status != "done"]
+        if bad:
+            told[getattr(group, axis)] = f"{', '.join(f'{statuses.count(s)} of {len(statuses)} {s}' for s in bad)}"
+    if len(told) == len(groups) > 1 and len(set(told.values())) == 1:
+        return f"every {axis}: {next(iter(told.values()))}"
+    return "; ".join(f"{name}: {words}" for name, words in told.items())

@@ -1,0 +1,239 @@
+"""A results directory summed up: for each task and cell, runs and references in one order of merit.
+
+Everything is drawn from records and manifest alone, so the same records give the same summary.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore
+from throughtime.runners.records.results import load_results
+from throughtime.runners.suite.suite import Choice, Experiment
+from throughtime.tasks import Metric, Reference
+
+from .statistics import Difference, Interval, interval, paired_difference, supported_better
+
+COSTS = (
+    "wall_per_step",
+    "cpu_per_step",
+    "peak_bytes",
+    "flops",
+    "ops",
+    "updates",
+    "steps",
+    "gradient_norm",
+    "clipped_share",
+    "nonfinite_share",
+    "cosine",
+    "relative_error",
+    "steps_to_target",
+    "seconds_to_target",
+)
+"""What a row gives of its done runs: the median over seeds."""
+
+MARGIN = 0.01
+"""By how much of its value a floor must be beaten: test data is a sample, and a floor is often an expectation."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: an algorithm's runs, or a reference.
+
+    Attributes:
+        name: the algorithm's spec, or the reference's name.
+        kind: "run", "floor", "baseline" or "optimum".
+        score: over the seeds whose run is done; for a reference its value; None where no run is done.
+        forcing: the forcing's spec; empty for a reference.
+        free: as `score`, running free over the task's horizon; None where the task has no feedback.
+        exposure_bias: the free-running score less the score one step ahead on the same targets.
+        verdict: what the score shows.
+        difference: to full BPTT in the same forcing; None for references and full itself.
+        choice: what tuning chose.
+        statuses: how many report runs ended in which way.
+        planned: how many report runs there are to be.
+        broken_tuning: how many tuning runs ended in an error, at their deadline or without memory.
+        reason: the first reason of a run that is not done.
+        costs: medians over the done runs, None where there is none.
+    """
+
+    name: str
+    kind: str
+    score: Interval | None
+    forcing: str = ""
+    free: Interval | None = None
+    exposure_bias: Interval | None = None
+    verdict: str = ""
+    difference: Difference | None = None
+    choice: Choice | None = None
+    statuses: dict[str, int] = field(default_factory=dict)
+    planned: int = 0
+    broken_tuning: int = 0
+    reason: str = ""
+    costs: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskTable:
+    """The rows of one task and cell, best first, and the protocol that they share.
+
+    Attributes:
+        floor: the best floor.
+        free_floor: the best one running free.
+        horizon: the steps of free running; 0 where the task has no feedback.
+    """
+
+    task: str
+    cell: str
+    metric: Metric
+    floor: Reference | None
+    free_floor: Reference | None
+    protocol: str
+    rows: tuple[Row, ...]
+    horizon: int = 0
+
+    @property
+    def forcings(self) -> list[str]:
+        """Every forcing that the table compares."""
+        return list(dict.fromkeys(row.forcing for row in self.rows if row.forcing))
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point of every score: 4; more to show two of the smallest run's, up to 6; fewer where it is
+        10 or larger and four show.
+        """
+        sizes = [abs(row.score.mean) for row in self.rows if row.kind == "run" and row.score and row.score.mean]
+        if not sizes:
+            return 4
+        magnitude = math.floor(math.log10(min(sizes)))
+        return max(0, 3 - magnitude) if magnitude > 0 else min(max(4, 1 - magnitude), 6)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All tables of a results directory."""
+
+    title: str
+    machine: str
+    tables: tuple[TaskTable, ...]
+
+
+def summarise(directory: str | Path) -> Summary:
+    """Compute the tables of a results directory; `BadInput` if it holds no results."""
+    store = RunStore.open(directory)
+    manifest, results = store.manifest(), load_results(directory)
+    blocks: dict[tuple[str, str, int], list[GroupKeys]] = {}
+    for group in manifest.groups:
+        blocks.setdefault((group.task, group.cell, group.experiment), []).append(group)
+    tables = tuple(
+        _task_table(manifest, results, manifest.suite.experiments[number], groups)
+        for (_, _, number), groups in blocks.items()
+    )
+    machine = str(store.environment().get("machine", "not recorded"))
+    return Summary(manifest.suite.title, machine, tables)
+
+
+def _task_table(
+    manifest: Manifest, results: pd.DataFrame, experiment: Experiment, groups: Sequence[GroupKeys]
+) -> TaskTable:
+    task, cell = groups[0].task, groups[0].cell
+    facts = manifest.tasks[task]
+    sign = 1 if facts.metric.better == "lower" else -1
+    floors = [reference for reference in facts.references if reference.kind == "floor"]
+    floor = min(floors, key=lambda reference: sign * reference.value, default=None)
+    free_floor = min(
+        (reference for reference in floors if reference.free is not None),
+        key=lambda reference: sign * (reference.free or 0.0),
+        default=None,
+    )
+
+    def runs(group: GroupKeys) -> pd.DataFrame:
+        return results[results["key"].isin(group.report)] if len(results) else pd.DataFrame()
+
+    def scores(group: GroupKeys, column: str = "test") -> dict[int, float]:
+        frame = runs(group)
+        done = frame[frame["status"] == "done"] if len(frame) else frame
+        pairs = zip(done.get("seed", []), done.get(column, []), strict=True)
+        return {int(seed): float(value) for seed, value in pairs if pd.notna(value)}
+
+    full = {group.forcing: scores(group) for group in groups if group.algorithm == "full"}
+    rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
+    for group in groups:
+        values, free, frame = scores(group), scores(group, "free"), runs(group)
+        found = interval(list(values.values())) if values else None
+        biases = list(scores(group, "exposure_bias").values())
+        failed = frame[frame["status"] != "done"] if len(frame) else frame
+        done = frame[frame["status"] == "done"] if len(frame) else frame
+        rows.append(
+            Row(
+                name=group.algorithm,
+                kind="run",
+                score=found,
+                forcing=group.forcing,
+                free=interval(list(free.values())) if free else None,
+                exposure_bias=interval(biases) if biases else None,
+                verdict=_verdict(list(values.values()), facts.metric, facts.references),
+                difference=None
+                if group.algorithm == "full"
+                else paired_difference(values, full.get(group.forcing, {})),
+                choice=group.choice,
+                statuses={str(status): int(n) for status, n in frame["status"].value_counts(sort=False).items()}
+                if len(frame)
+                else {},
+                planned=experiment.seeds,
+                broken_tuning=_broken(results, group),
+                reason=str(failed["reason"].iloc[0]) if len(failed) else "",
+                costs={name: _median(done, name) for name in COSTS},
+            )
+        )
+    ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
+    protocol = _protocol(experiment, cell)
+    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
+
+
+def _exactly(value: float | None) -> Interval | None:
+    return None if value is None else Interval(value, value, value, 0)
+
+
+def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Reference]) -> str:
+    """What the scores beat. Not better than the best floor on average: "not learned"; ~ where the seeds do not tell."""
+    if not values:
+        return ""
+    sign = 1 if metric.better == "lower" else -1
+    ordered = sorted(references, key=lambda reference: sign * reference.value)
+    floor = next((reference for reference in ordered if reference.kind == "floor"), None)
+    if floor is not None:
+        to_beat = floor.value - sign * MARGIN * abs(floor.value)
+        if sign * sum(values) / len(values) >= sign * to_beat:
+            return "not learned"
+        if not supported_better(values, to_beat, metric.better):
+            return "~beats the floor"
+    beatable = [reference for reference in ordered if reference.kind != "optimum"]  # below it is luck of the test data
+    beaten = next((one for one in beatable if supported_better(values, one.value, metric.better)), None)
+    return f"beats {'the floor' if beaten.kind == 'floor' else beaten.name}" if beaten else ""
+
+
+def _broken(results: pd.DataFrame, group: GroupKeys) -> int:
+    tuning = results[results["key"].isin(group.tuning)] if len(results) else results
+    return int(tuning["status"].isin(["error", "timeout", "out-of-memory"]).sum()) if len(tuning) else 0
+
+
+def _median(frame: pd.DataFrame, name: str) -> float | None:
+    """Over the runs; None unless at least half of them have a value: a target that few reach has no time."""
+    values = frame[name].dropna() if name in frame else pd.Series(dtype=float)
+    return float(values.astype(float).median()) if len(values) and 2 * len(values) >= len(frame) else None
+
+
+def _protocol(experiment: Experiment, cell: str) -> str:
+    grid = experiment.grid
+    rates = ", ".join(f"{rate:g}" for rate in experiment.learning_rates)
+    clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
+    tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
+    return (
+        f"{experiment.size(cell)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
+        f"every algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
+        f"report seeds: {experiment.seeds}"
+    )

@@ -1,0 +1,1 @@
+"""What is asked: a TOML file becomes experiments, and these become the configurations of runs."""

@@ -1,0 +1,92 @@
+"""What a user writes in TOML: finding the file, reading it, and saying what is wrong with it, field by field."""
+
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from throughtime.parts import BadInput
+from throughtime.parts.specs import nearest
+
+from .config import Spec
+
+SUITES, COST_SUITES = "suites", "cost/suites"
+"""The folders of the built-in suites."""
+
+T = TypeVar("T")
+
+
+def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    """The values; `ValueError` if one is there twice."""
+    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice")
+    return values
+
+
+Specs = Annotated[tuple[Spec, ...], Field(min_length=1), AfterValidator(distinct)]
+Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
+
+
+def names_in(folder: str) -> list[str]:
+    """The built-in files of a folder, without their suffix."""
+    return sorted(p.name.removesuffix(".toml") for p in _open(folder).iterdir() if p.name.endswith(".toml"))
+
+
+def find(name_or_path: str | Path, folder: str, *, kind: str) -> tuple[str, str]:
+    """The text and the name of a built-in file, by name, or of a TOML file, by path.
+
+    Args:
+        name_or_path: which.
+        folder: of the built-in ones.
+        kind: the word for it in messages, "suite".
+    """
+    given = str(name_or_path)
+    path = Path(given)
+    names = names_in(folder)
+    if path.suffix == ".toml" or path.parent != Path():
+        if not path.is_file():
+            raise BadInput(f"there is no {kind} file {given!r}; built-in {kind}s: {', '.join(names)}")
+        try:
+            return path.read_text(encoding="utf-8-sig"), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"the {kind} file {given!r} can't be read as UTF-8 text: {error}") from None
+    if given in names:
+        return (_open(folder) / f"{given}.toml").read_text(encoding="utf-8"), given
+    raise BadInput(f"no {kind} is called {given!r}; {nearest(given, names)}; or give a .toml file's path")
+
+
+def parse(text: str, *, origin: str) -> dict[str, Any]:
+    """The TOML; `origin` is what messages call it."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{origin} is not valid TOML: {error}") from None
+
+
+def explain(error: ValidationError, origin: str, fields: Iterable[str]) -> str:
+    """Pydantic's findings, a line each: the field, what is wrong, what was given."""
+    lines = []
+    for detail in error.errors():
+        field = ".".join(str(part) for part in detail["loc"]) or "the suite"
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"{origin} has an unknown field {field!r}; {nearest(field, fields)}")
+        elif detail["type"] == "missing":
+            lines.append(f"{origin} lacks the field {field!r}")
+        elif detail["type"] == "tuple_type":
+            lines.append(f'{origin}: {field}: must be a list, such as ["{detail["input"]}"]; got {detail["input"]!r}')
+        elif detail["type"] == "too_short":
+            if not detail["input"]:
+                lines.append(f"{origin}: {field}: must list at least one; got {detail['input']!r}")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {detail['input']!r}")
+    return "\n".join(lines)
+
+
+def _open(folder: str) -> Any:
+    return resources.files("throughtime.runners").joinpath(*folder.split("/"))

@@ -1,0 +1,1 @@
+"""One run: train, let run free, measure."""

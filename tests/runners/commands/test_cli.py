@@ -1,0 +1,115 @@
+"""The commands' output: what there is, what it is, what will be done, what was done."""
+
+import pytest
+from typer.testing import CliRunner
+
+from throughtime.algorithms import ALGORITHMS
+from throughtime.networks import CELLS
+from throughtime.runners.commands.cli import app
+from throughtime.runners.suite.suite import suite_names
+from throughtime.tasks import TASKS
+
+EVERY_NAME = [*suite_names(), *ALGORITHMS.names(), *TASKS.names(), *CELLS.names()]
+
+
+def call(*words):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list_has_every_name():
+    output = call("list")
+    for name in EVERY_NAME:
+        assert f"\n  {name}" in output
+
+
+@pytest.mark.parametrize("name", EVERY_NAME)
+def test_describe_knows_every_name(name):
+    output = call("describe", name)
+    assert name in output
+    assert len(output.splitlines()) > 3
+
+
+def test_describe_a_task_shows_its_references():
+    output = call("describe", "two_lag")
+    assert "0.66156" in output
+    assert "optimum" in output
+
+
+def test_describe_a_suite_says_how_many_runs():
+    assert "7 rows × (0 to tune + 2 to report)" in call("describe", "smoke")
+
+
+def test_version():
+    assert call("--version").startswith("throughtime ")
+
+
+def test_doctor_looks_at_the_machine():
+    output = call("doctor")
+    for subject in ("python", "torch", "machine", "load", "gpu", "disk"):
+        assert f" {subject}: " in output
+
+
+def test_dry_run_says_what_would_be_done(tmp_path):
+    output = call("run", "smoke", "--out", tmp_path / "out", "--dry-run")
+    assert "14 runs (0 to tune, 14 to report)" in output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def twice(throughtime, tmp_path_factory):
+    """The same command twice in a log: both outputs, and the tables' bytes after each."""
+    out = tmp_path_factory.mktemp("cli") / "out"
+    outputs, tables = [], []
+    for _ in range(2):
+        process = throughtime("run", "smoke", "--out", out, "--only", "algorithm=full")
+        assert process.returncode == 0, process.stderr
+        assert process.stderr == ""
+        outputs.append(process.stdout)
+        tables.append({name: (out / name).read_bytes() for name in ("table.md", "table.csv", "table.tex")})
+    return outputs, tables, out
+
+
+def test_run_says_before_what_it_will_do(twice):
+    assert twice[0][0].splitlines()[1].startswith("2 runs (0 to tune, 2 to report); ")
+
+
+def test_run_shows_the_table_with_the_floor(twice):
+    assert "0.6616" in twice[0][0]
+    assert "neither lag" in twice[0][0]
+
+
+def test_run_names_what_it_wrote_and_what_to_type_next(twice):
+    output, out = twice[0][0], twice[2]
+    for path in (out / "table.md", out / "table.csv", out / "figures" / "curves_steps.png"):
+        assert str(path) in output
+        assert path.stat().st_size > 0
+    assert f"throughtime table {out}" in output
+    assert f"throughtime run smoke --out {out} " in output
+
+
+def test_a_log_has_no_control_characters(twice):
+    assert all(character.isprintable() or character == "\n" for character in twice[0][0])
+
+
+def test_second_run_is_cached(twice):
+    assert "2 cached" in twice[0][1]
+    assert "0 runs executed, 2 cached" in twice[0][1]
+
+
+def test_tables_of_the_second_run_are_byte_identical(twice):
+    assert twice[1][0] == twice[1][1]
+
+
+@pytest.mark.parametrize(("form", "mark"), [("markdown", "| "), ("csv", "task,"), ("latex", r"\begin{tabular}")])
+def test_table_in_every_format(twice, form, mark):
+    assert mark in call("table", twice[2], "--format", form)
+
+
+def test_plot_draws_the_figures_anew(twice):
+    figures = sorted((twice[2] / "figures").iterdir())
+    for figure in figures:
+        figure.unlink()
+    call("plot", twice[2])
+    assert sorted((twice[2] / "figures").iterdir()) == figures

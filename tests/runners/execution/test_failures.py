@@ -1,0 +1,140 @@
+"""Every way to fail is one row with a status and a reason, beside the rows that worked."""
+
+import pytest
+
+from throughtime.runners import load_results
+from throughtime.runners.records.manifest import RunStore
+
+FAILING = """
+algorithms = [
+    "full", "raising", "killed", "sleeping", "hungry", "quitting", "leaving", "chattering", "meddling", "misshapen",
+    "not_a_number", "unmakeable",
+]
+hidden_size = 4
+batch_size = 4
+learning_rates = [0.01]
+budget = { steps = 160 }
+evaluations = 2
+seeds = 1
+deadline = 10
+
+[[experiments]]
+tasks = ["two_lag(length=16)"]
+
+[[experiments]]
+tasks = ["two_lag(length=17)"]
+algorithms = ["full"]
+learning_rates = [1e6]
+optimizer = "sgd"
+
+[[experiments]]
+tasks = ["missing"]
+algorithms = ["full"]
+
+[[experiments]]
+tasks = ["boundless"]
+algorithms = ["full"]
+"""
+
+EXPECTED = {
+    "two_lag(length=16)/full": ("done", ""),
+    "two_lag(length=16)/raising": ("error", "ZeroDivisionError: the sixth call is too much"),
+    "two_lag(length=16)/killed": ("error", "the worker process was killed by SIGKILL"),
+    "two_lag(length=16)/sleeping": ("timeout", "stopped at its deadline of 10 s"),
+    "two_lag(length=16)/hungry": ("out-of-memory", "can't allocate memory"),
+    "two_lag(length=16)/quitting": ("error", "SystemExit: 3"),
+    "two_lag(length=16)/leaving": ("error", "the worker process ended with exit code 7"),
+    "two_lag(length=16)/chattering": ("done", ""),
+    "two_lag(length=16)/meddling": ("done", ""),
+    "two_lag(length=16)/misshapen": ("error", "attempting to assign a gradient of size"),
+    "two_lag(length=16)/not_a_number": ("diverged", "the training loss became nan"),
+    "two_lag(length=16)/unmakeable": ("error", "no such luck"),
+    "boundless/full": ("error", "KeyError: 'no such key'"),
+    "two_lag(length=17)/full": ("diverged", "the evaluation loss went from"),
+    "missing/full": ("skipped", "pip install 'throughtime[nowhere]'"),
+}
+
+
+@pytest.fixture(scope="module")
+def failed(throughtime, tmp_path_factory):
+    """The suite run once on the command line: its process and its results by task/algorithm."""
+    folder = tmp_path_factory.mktemp("failing")
+    (folder / "failing.toml").write_text(FAILING, encoding="utf-8")
+    process = throughtime("run", "failing.toml", "--out", "out", cwd=folder, broken=True)
+    results = load_results_of_broken(throughtime, folder)
+    return process, results, folder
+
+
+def load_results_of_broken(throughtime, folder):
+    """Records can be read without the plugins that made them."""
+    results = load_results(folder / "out")
+    return {f"{row['task']}/{row['algorithm']}": row for _, row in results.iterrows()}
+
+
+@pytest.mark.parametrize("row", EXPECTED)
+def test_row_has_its_status_and_reason(failed, row):
+    status, reason = EXPECTED[row]
+    assert failed[1][row]["status"] == status
+    assert reason in failed[1][row]["reason"]
+
+
+def test_no_row_is_lost(failed):
+    assert set(failed[1]) == set(EXPECTED)
+
+
+def test_exit_code_tells_of_the_failure(failed):
+    assert failed[0].returncode == 1
+
+
+def test_output_names_each_failure_and_shows_no_traceback(failed):
+    for status in ("error", "timeout", "out-of-memory", "diverged", "skipped"):
+        assert status in failed[0].stdout
+    assert "Traceback" not in failed[0].stdout + failed[0].stderr
+
+
+def test_a_part_that_cannot_be_made_is_told_before_anything_runs(failed):
+    plan = failed[0].stdout.partition("Report")[0]
+    assert "broken: two_lag(length=16) · teacher · unmakeable: making the algorithm 'unmakeable' failed" in plan
+    assert "broken.py, line" in plan
+
+
+def test_what_a_plugin_prints_goes_to_its_record_and_is_cut(failed):
+    assert "xxxx" not in failed[0].stdout + failed[0].stderr
+    store = RunStore.open(failed[2] / "out")
+    (key,) = [group.report[0] for group in store.manifest().groups if group.algorithm == "chattering"]
+    printed = store.record(key).printed
+    assert printed.endswith("xxx\nblah\n")
+    assert len(printed) < 5000
+
+
+def test_table_keeps_every_row(failed):
+    table = (failed[2] / "out" / "table.md").read_text(encoding="utf-8")
+    for name in ("raising", "killed", "sleeping", "hungry", "quitting", "diverged", "skipped"):
+        assert name in table
+
+
+def test_traceback_of_an_error_is_kept_in_its_record(failed):
+    texts = [path.read_text(encoding="utf-8") for path in (failed[2] / "out" / "runs").iterdir()]
+    assert sum("the sixth call is too much" in text and "broken.py" in text for text in texts) == 1
+
+
+def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime):
+    again = throughtime("run", "failing.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
+    # done, diverged and timeout are finished; raising, killed, hungry, quitting, leaving and misshapen are not
+    assert "6 cached, 6 to be tried again" in again.stdout
+
+
+def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime):
+    longer = FAILING.replace("deadline = 10", "deadline = 400")
+    (failed[2] / "longer").mkdir()
+    (failed[2] / "longer" / "failing.toml").write_text(longer, encoding="utf-8")
+    again = throughtime("run", "longer/failing.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
+    assert "5 cached, 7 to be tried again" in again.stdout
+
+
+def test_only_skipped_runs_exit_with_0(throughtime, tmp_path):
+    text = 'algorithms = ["full"]\nlearning_rates = [0.01]\nbudget = { steps = 16 }\ntasks = ["missing"]\n'
+    (tmp_path / "skipped.toml").write_text(text, encoding="utf-8")
+    process = throughtime("run", "skipped.toml", "--out", "out", cwd=tmp_path, broken=True)
+    assert process.returncode == 0, process.stderr
+    assert "pip install 'throughtime[nowhere]'" in process.stdout

@@ -1,0 +1,251 @@
+"""Figures from records: everything named, nothing averaged that does not belong together, no run left out silently."""
+
+import itertools
+
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.text import Text
+
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
+from throughtime.runners.records.record import Record
+from throughtime.runners.showing.canvas import spread
+from throughtime.runners.showing.plots import draw_figures, write_figures
+from throughtime.runners.suite.fingerprint import key_of
+from throughtime.runners.suite.suite import Choice, parse_suite
+from throughtime.tasks import Metric, Reference
+
+NAMES = ["curves_steps", "curves_seconds", "cost_accuracy", "memory", "gradient"]
+ONE = """
+title = "A made-up suite, $^$ a run"
+tasks = ["two_lag"]
+algorithms = ["full", "rtrl"]
+learning_rates = [0.1]
+budget = { steps = 1000 }
+seeds = 3
+"""
+TWO_SIZES = ONE + "[[experiments]]\nhidden_size = 4\n[[experiments]]\nhidden_size = 64\n"
+FOUR_PANELS = ONE.replace('"rtrl"', ", ".join(f'"truncated(k1=1, k2={k})"' for k in range(1, 12)))
+FOUR_PANELS = FOUR_PANELS.replace('["two_lag"]', '["two_lag", "adding"]\ncells = ["rnn", "lstm"]')
+FOUR_PANELS = FOUR_PANELS.replace("seeds = 3", "seeds = 1")
+REFERENCES = (
+    Reference("chance", 0.70, "floor", "by hand"),
+    Reference("guess", 0.69, "floor", "by hand"),
+    Reference("best", 0.1, "optimum", "by hand"),
+)
+DIVERGED = {"status": "diverged", "reason": "the loss became nan"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A results directory: `ended(group, seed)` says how a run ended: a score, a record's fields, or None: not run."""
+
+    def build(ended, suite=ONE, better="lower", points=4):
+        directory = tmp_path_factory.mktemp("results")
+        suite, store, groups = parse_suite(suite, "made_up", origin="made_up.toml"), RunStore(directory), []
+        with store.locked():
+            for group in suite.groups():
+                configs = group.report(Choice(0.1, None), "cpu")
+                for config in configs:
+                    end = ended(group, config.seed)
+                    if end is not None:
+                        store.write_record(_record(config, end, points))
+                keys = tuple(key_of(config.model_dump(), "") for config in configs)
+                about = {"task": group.task, "cell": group.cell, "forcing": group.forcing}
+                about |= {
+                    "algorithm": group.algorithm,
+                    "target": None,
+                    "experiment": suite.experiments.index(group.experiment),
+                }
+                groups.append(GroupKeys.model_validate({**about, "choice": (0.1, None), "tuning": (), "report": keys}))
+            facts = TaskFacts(fingerprint="", metric=Metric("loss", better=better), references=REFERENCES)
+            tasks = {group.task: facts for group in groups}
+            about = {"format": RunStore.format, "version": "0", "device": "cpu", "suite": suite}
+            store.write_manifest(Manifest.model_validate({**about, "tasks": tasks, "groups": tuple(groups)}))
+        return directory
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def drawn(results):
+    """The figures of runs that are all done, by which way is better."""
+    return {better: draw_figures(results(good, better=better)) for better in ("lower", "higher")}
+
+
+def _record(config, end, points):
+    end = {"status": "done", "test": end} if isinstance(end, float) else dict(end)
+    skipped = end["status"] == "skipped"
+    points = 0 if skipped else points if end["status"] == "done" else points // 2
+    last = end.get("test", 0.5)
+    curve = [
+        {
+            "steps": 100.0 * i,
+            "updates": 1.0 * i,
+            "seconds": 0.1 * i * (1 + config.seed),
+            "loss": 0.5 if i else None,
+            "metric": last + 0.1 * (points - 1 - i),
+            "gradient_norm": 1.0 if i else None,
+            "cosine": None if config.algorithm == "rtrl" else 0.9,
+            "relative_error": 0.1,
+        }
+        for i in range(points)
+    ]
+    ran = {} if skipped else {"steps": 1000, "wall_seconds": 0.5 + config.seed, "peak_bytes": 2048}
+    return Record.model_validate(
+        {"key": key_of(config.model_dump(), ""), "config": config, "deadline": 9.0, "curve": curve, **ran, **end}
+    )
+
+
+def good(group, seed):
+    return (0.2 if group.algorithm == "full" else 0.5) + 0.01 * seed
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_files_are_written_from_one_seed_too(results):
+    directory = results(lambda group, seed: good(group, seed) if seed == 0 else None)
+    paths = write_figures(directory)
+    assert paths == [directory / "figures" / f"{name}.png" for name in NAMES]
+    for path in paths:
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert sorted(path.name for path in (directory / "figures").iterdir()) == sorted(path.name for path in paths)
+
+
+HOW_RUNS_END = {
+    "equal up to rounding": lambda group, seed: 0.38133608239105427 if seed == 2 else 0.3813360823910542,
+    "diverged": lambda group, seed: DIVERGED if seed else good(group, seed),
+    "all diverged": lambda group, seed: DIVERGED,
+    "skipped": lambda group, seed: {"status": "skipped", "reason": "not installed"},
+    "never ran": lambda group, seed: None,
+}
+
+
+@pytest.mark.parametrize("ended", HOW_RUNS_END.values(), ids=HOW_RUNS_END)
+def test_figures_are_drawn_without_a_warning_whatever_happened(results, ended):
+    figures = draw_figures(results(ended))
+    assert list(figures) == NAMES
+    for figure in figures.values():
+        figure.draw_without_rendering()
+
+
+def test_figures_of_a_single_point(results):
+    for figure in draw_figures(results(good, points=1)).values():
+        figure.draw_without_rendering()
+
+
+def test_many_algorithms_on_many_panels_tell_each_apart(results):
+    figure = draw_figures(results(good, suite=FOUR_PANELS))["curves_steps"]
+    assert len(figure.axes) == 4
+    (legend,) = figure.legends
+    looks = {(str(handle.get_color()), handle.get_marker()) for handle in legend.legend_handles}
+    assert len(looks) == 12
+
+
+def test_every_figure_names_suite_budget_and_units(drawn):
+    for name, figure in drawn["lower"].items():
+        assert "A made-up suite, $^$ a run" in figure.get_suptitle()
+        for axes in figure.axes:
+            assert axes.get_title() == "two_lag, rnn\n32 units; equal budget: 1,000 time steps", name
+            assert axes.get_xlabel()
+            assert axes.get_ylabel() or name == "memory"
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+@pytest.mark.parametrize("name", ["curves_steps", "curves_seconds", "cost_accuracy"])
+def test_references_are_lines_with_names_that_do_not_overlap(drawn, name, better):
+    figure = drawn[better][name]
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == f"loss, {better} is better"
+    drawn = {float(line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata()) == 2}
+    assert {0.70, 0.69, 0.1} <= drawn
+    assert texts(axes) == ["floor: chance", "floor: guess", "optimum: best"]
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    others = [legend.get_window_extent(), axes.get_window_extent()]
+    labels = [Text.get_window_extent(text) for text in axes.texts]  # without the line that leads to them
+    assert not any(one.overlaps(other) for one, other in itertools.combinations([*labels, *others], 2))
+
+
+def test_a_title_is_clear_of_a_wide_legend(results):
+    suite = ONE.replace('"rtrl"', '"stochastic(length=12, draws=2)"')
+    figure = draw_figures(results(lambda group, seed: None, suite=suite))["curves_steps"]
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not figure._suptitle.get_window_extent().overlaps(legend.get_window_extent())
+
+
+def test_an_algorithm_has_one_colour_in_all_figures(drawn):
+    figures = drawn["lower"]
+    colours = [
+        [tuple(handle.get_color()) for handle in figures[name].legends[0].legend_handles]
+        for name in NAMES
+        if name != "memory"
+    ]
+    bars = [tuple(bar.get_facecolor()[:3]) for bar in reversed(figures["memory"].axes[0].patches)]
+    assert all(found == colours[0] for found in [*colours, bars])
+    assert len(set(colours[0])) == 2
+
+
+def test_a_curve_is_the_mean_over_seeds(drawn):
+    (axes,) = drawn["lower"]["curves_steps"].axes
+    assert [float(y) for y in axes.lines[0].get_ydata()] == pytest.approx([0.51, 0.41, 0.31, 0.21])
+    assert [float(x) for x in axes.lines[0].get_xdata()] == [0, 100, 200, 300]
+
+
+def test_two_experiments_on_one_task_are_two_panels_with_curves_of_their_own(results):
+    def ended(group, seed):
+        return 0.6 if group.experiment.hidden_size == 4 else 0.2
+
+    small, large = draw_figures(results(ended, suite=TWO_SIZES))["curves_steps"].axes
+    assert "4 units" in small.get_title()
+    assert "64 units" in large.get_title()
+    assert small.lines[0].get_ydata()[-1] == pytest.approx(0.6)
+    assert large.lines[0].get_ydata()[-1] == pytest.approx(0.2)
+
+
+def test_a_run_that_ended_early_is_named_and_marked(results):
+    def ended(group, seed):
+        return DIVERGED if group.algorithm == "rtrl" and seed else good(group, seed)
+
+    figures = draw_figures(results(ended))
+    for figure in figures.values():
+        for axes in figure.axes:
+            assert axes.get_title().endswith("\nrtrl: 2 of 3 diverged")
+    (axes,) = figures["curves_steps"].axes
+    marks = [found for found in axes.collections if isinstance(found, PathCollection)]
+    crosses = [tuple(map(float, mark.get_offsets()[0])) for mark in marks]
+    assert crosses == [(100.0, 0.5), (100.0, 0.5)]
+    assert "a run ended early" in [text.get_text() for text in figures["curves_steps"].legends[0].get_texts()]
+
+
+def test_an_algorithm_without_a_done_run_is_named_and_its_memory_shown(results):
+    figures = draw_figures(results(lambda group, seed: DIVERGED if group.algorithm == "rtrl" else good(group, seed)))
+    (axes,) = figures["memory"].axes
+    assert axes.get_title().endswith("rtrl: 3 of 3 diverged")
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["rtrl", "full"]
+
+
+def test_a_task_that_could_not_run_says_so(results):
+    figures = draw_figures(results(HOW_RUNS_END["skipped"]))
+    (axes,) = figures["curves_steps"].axes
+    assert axes.get_title().endswith("\nevery algorithm: 3 of 3 skipped")
+    assert "no run is done" in texts(axes)
+
+
+@pytest.mark.parametrize("heights", [[], [0.5], [0.5, 0.51], [0.0, 0.0, 0.0], [1.0, 0.2, 0.99, 0.21, 1.0]])
+def test_labels_keep_their_order_and_their_distance(heights):
+    found = spread(heights, gap=0.06)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    shown = [found[number] for number in order]
+    assert all(high - low >= 0.06 - 1e-9 for low, high in itertools.pairwise(shown))
+    assert all(0 <= height <= 1 for height in shown)
+
+
+def test_labels_that_fit_stay_where_they_belong():
+    assert spread([0.9, 0.1, 0.5]) == [0.9, 0.1, 0.5]
+
+
+def test_more_labels_than_fit_share_the_height():
+    assert spread([0.5] * 41) == pytest.approx([number / 40 for number in range(41)])

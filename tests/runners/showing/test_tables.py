@@ -1,0 +1,294 @@
+"""Tables from records: order, floors, verdicts, marks, and nothing left out."""
+
+import csv as csv_module
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
+from throughtime.runners.records.record import Record
+from throughtime.runners.showing import tables
+from throughtime.runners.showing.summary import summarise
+from throughtime.runners.suite.fingerprint import key_of
+from throughtime.runners.suite.suite import Choice, parse_suite
+from throughtime.tasks import Metric, Reference
+
+SUITE = """
+title = "A made-up suite"
+tasks = ["two_lag"]
+algorithms = ["full", "rtrl", "truncated(k1=1, k2=2)", "readout_only"]
+learning_rates = [0.1, 0.01]
+clip_norms = [1.0]
+budget = { steps = 1000 }
+seeds = 3
+"""
+LOWER = Metric("loss", better="lower")
+REFERENCES = (
+    Reference("chance", 0.7, "floor", "by hand"),
+    Reference("guess", 0.6, "floor", "by hand"),
+    Reference("classic", 0.4, "baseline", "by hand"),
+    Reference("best", 0.1, "optimum", "by hand"),
+)
+SCORES = {
+    "full": [0.30, 0.32, 0.34],
+    "rtrl": [0.31, 0.30, 0.35],
+    "truncated(k1=1, k2=2)": [0.50, 0.51, 0.53],
+    "readout_only": [0.62, 0.61, 0.58],
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results directory from scores: a score, or a status and a reason, for each seed of each algorithm."""
+
+    def build(scores=SCORES, references=REFERENCES, metric=LOWER):
+        suite = parse_suite(SUITE, "made_up", origin="made_up.toml")
+        store, groups = RunStore(tmp_path / "out"), []
+        with store.locked():
+            for group in suite.groups():
+                keys = []
+                for config, value in zip(group.report(Choice(0.1, 1.0), "cpu"), scores[group.algorithm], strict=False):
+                    key = key_of(config.model_dump(), "fixed")
+                    ended = {"status": "done", "test": value} if isinstance(value, float) else dict(value)
+                    ran = {"steps": 1000, "updates": 100, "wall_seconds": 0.5, "peak_bytes": 2048, "gradient_norm": 1.0}
+                    point = {"steps": 0.0, "updates": 0.0, "seconds": 0.0, "loss": None, "metric": 0.7}
+                    point |= {"gradient_norm": None, "cosine": 0.5, "relative_error": 0.1}
+                    end = {**point, "steps": 1000.0, "seconds": 0.5, "metric": ended.get("test"), "gradient_norm": 1.0}
+                    curve = [point, *([end] if "test" in ended else [])]
+                    store.write_record(
+                        Record.model_validate(
+                            {"key": key, "config": config, "deadline": 9.0, "curve": curve, **ran, **ended}
+                        )
+                    )
+                    keys.append(key)
+                groups.append(
+                    GroupKeys(
+                        experiment=0,
+                        task=group.task,
+                        cell=group.cell,
+                        forcing=group.forcing,
+                        algorithm=group.algorithm,
+                        target=None,
+                        choice=Choice(0.1, 1.0),
+                        tuning=(),
+                        report=tuple(keys),
+                    )
+                )
+            facts = TaskFacts(fingerprint="", metric=metric, references=references)
+            store.write_environment({"machine": "a made-up machine"})
+            store.write_manifest(
+                Manifest(
+                    format=RunStore.format,
+                    version="0",
+                    device="cpu",
+                    suite=suite,
+                    tasks={"two_lag": facts},
+                    groups=tuple(groups),
+                )
+            )
+        return tmp_path / "out"
+
+    return build
+
+
+def rows(directory):
+    (table,) = summarise(directory).tables
+    return {row.name: row for row in table.rows}
+
+
+def test_runs_and_references_stand_in_one_order_of_merit(results):
+    expected = ["best", "full", "rtrl", "classic", "truncated(k1=1, k2=2)", "guess", "readout_only", "chance"]
+    assert list(rows(results())) == expected
+
+
+def test_higher_scores_come_first_where_higher_is_better(results):
+    directory = results(metric=Metric("accuracy", better="higher"))
+    assert next(iter(rows(directory))) == "chance"
+    assert list(rows(directory))[-1] == "best"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "verdict"),
+    [
+        ("full", "beats classic"),
+        ("truncated(k1=1, k2=2)", "beats the floor"),
+        ("readout_only", "not learned"),
+    ],
+)
+def test_verdict(results, algorithm, verdict):
+    assert rows(results())[algorithm].verdict == verdict
+
+
+def test_a_floor_must_be_beaten_by_more_than_its_sampling_error(results):
+    close = SCORES | {"readout_only": [0.598, 0.598, 0.597]}
+    assert rows(results(close))["readout_only"].verdict == "not learned"
+
+
+def test_verdict_where_higher_is_better(results):
+    references = (Reference("majority", 0.5, "floor", "by hand"), Reference("classic", 0.3, "baseline", "by hand"))
+    found = rows(results(references=references, metric=Metric("accuracy", better="higher")))
+    assert found["full"].verdict == "not learned"
+    assert found["readout_only"].verdict == "beats the floor"
+
+
+@pytest.mark.parametrize("scores", [[0.59, 0.30, 0.55], [0.3]], ids=["spread", "one seed"])
+def test_verdict_that_the_seeds_do_not_support_is_marked(results, scores):
+    assert rows(results(SCORES | {"readout_only": scores}))["readout_only"].verdict == "~beats the floor"
+
+
+def test_every_score_has_the_best_floor_beside_it(results):
+    (table,) = summarise(results()).tables
+    for row in table.rows:
+        words = tables.cells(table, row)
+        assert row.kind != "run" or words[2] == "0.6000"
+
+
+def test_unsupported_differences_are_marked(results):
+    (table,) = summarise(results()).tables
+    marked = {row.name: tables.cells(table, row)[4] for row in table.rows}
+    assert marked["rtrl"] == "~+0.0000"
+    assert marked["truncated(k1=1, k2=2)"] == "+0.1933"
+    assert marked["full"] == ""
+
+
+FAILED = {
+    "full": [0.3, {"status": "diverged", "reason": "the loss became nan"}, 0.34],
+    "rtrl": [{"status": "timeout", "reason": "stopped at its deadline of 9 s"}] * 3,
+    "truncated(k1=1, k2=2)": [{"status": "skipped", "reason": "not installed"}] * 3,
+    "readout_only": [],
+}
+
+
+def test_failed_runs_stay_with_status_and_reason(results):
+    (table,) = summarise(results(FAILED)).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1] == "0.3200 [0.3000, 0.3400] (mean of 2 of 3)"
+    assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
+    assert words["rtrl"][1] == "–"
+    assert words["rtrl"][-1] == "3 timeout: stopped at its deadline of 9 s"
+    assert words["truncated(k1=1, k2=2)"][-1] == "3 skipped: not installed"
+    assert words["readout_only"][-1] == "not run yet"
+
+
+def test_runs_that_are_still_missing_are_told(results):
+    (table,) = summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
+    words = next(tables.cells(table, row) for row in table.rows if row.name == "full")
+    assert words[1] == "0.3100 [0.3000, 0.3200] (mean of 2 of 3)"
+    assert words[-1] == "2 done, 1 not run yet"
+
+
+def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
+    (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1] == "0.3000 (mean of 1 of 3)"
+    assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
+
+
+def test_nothing_beats_an_optimum(results):
+    lucky = SCORES | {"full": [0.05, 0.06, 0.07]}
+    assert rows(results(lucky))["full"].verdict == "beats classic"
+
+
+def test_small_scores_keep_two_digits(results):
+    small = {name: [1e-4 * value for value in values] for name, values in SCORES.items()}
+    references = (Reference("guess", 0.6e-4, "floor", "by hand"), Reference("noiseless", 0.0, "optimum", "by hand"))
+    (table,) = summarise(results(small, references=references)).tables
+    words = {row.name: tables.cells(table, row) for row in table.rows}
+    assert words["full"][1:3] == ["0.000032 [0.000030, 0.000034]", "0.000060"]
+    assert words["truncated(k1=1, k2=2)"][4] == "+0.000019"
+    assert words["noiseless"][1] == "0.000000"
+
+
+def test_a_failed_run_is_not_in_the_mean(results):
+    assert rows(results(FAILED))["full"].score.n == 2
+
+
+def test_markdown_is_the_same_at_every_call(results):
+    directory = results()
+    assert tables.markdown(summarise(directory)) == tables.markdown(summarise(directory))
+
+
+def test_markdown_names_the_protocol_and_the_machine(results):
+    text = tables.markdown(summarise(results()))
+    for part in (
+        "A made-up suite",
+        "Measured on: a made-up machine.",
+        "loss, ↓ lower is better",
+        "equal budget: 1,000 time steps for every algorithm",
+        "2 settings × 1 tuning seeds",
+        "| *floor: guess*",
+        "0.500",
+    ):
+        assert part in text
+
+
+def test_markdown_rows_have_a_cell_for_every_heading(results):
+    broken = SCORES | {"rtrl": [{"status": "error", "reason": "a | b\nc"}] * 3}
+    lines = tables.markdown(summarise(results(broken))).splitlines()
+    table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
+    assert len(table) == 2 + 4 + 4
+    assert {line.count("|") for line in table} == {len(tables.headings(summarise(results()).tables[0])) + 1}
+
+
+def test_csv_has_every_row_unrounded(results):
+    read = list(csv_module.DictReader(io.StringIO(tables.csv(summarise(results())))))
+    assert len(read) == 8
+    full = next(row for row in read if row["name"] == "full")
+    assert float(full["mean"]) == pytest.approx(0.32)
+    assert float(full["peak_bytes"]) == 2048
+    assert float(full["wall_per_step"]) == pytest.approx(0.0005)
+    assert float(full["floor"]) == 0.6
+    assert {row["kind"] for row in read} == {"run", "floor", "baseline", "optimum"}
+
+
+def test_latex_escapes_what_it_must(results):
+    text = tables.latex(summarise(results()))
+    assert r"two\_lag" in text
+    assert r"readout\_only" in text
+    assert "two_lag" not in text
+    assert r"$\downarrow$" in text
+    assert text.count(r"\begin{tabular}") == 1
+
+
+def test_latex_captions_escape_every_sign_of_a_title(results):
+    summary = summarise(results())
+    text = tables.latex(dataclasses.replace(summary, title=r"50 % of $x^2$ & {a_b} ~ # \n"))
+    assert r"\caption{50 \% of \$x\textasciicircum{}2\$ \& \{a\_b\} \textasciitilde{} \# \textbackslash{}n. " in text
+    assert r"loss, $\downarrow$ lower is better" in text
+
+
+def test_files_are_the_same_at_every_call(results):
+    directory = results(FAILED)
+    first = [path.read_bytes() for path in tables.write_tables(directory)]
+    assert [path.read_bytes() for path in tables.write_tables(directory)] == first
+
+
+def test_a_log_gets_the_markdown_and_no_markup(results):
+    summary, log = summarise(results()), io.StringIO()
+    tables.print_tables(summary, Console(file=log, width=40))
+    assert log.getvalue() == tables.markdown(summary) + "\n"
+
+
+def test_files_are_written_whole(results):
+    directory = results()
+    paths = tables.write_tables(directory)
+    assert sorted(path.name for path in paths) == ["table.csv", "table.md", "table.tex"]
+    assert not list(directory.glob(".table*"))
+
+
+def test_terminal_shows_every_row(results):
+    screen = io.StringIO()
+    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=220))
+    for name in (*SCORES, "optimum: best", "0.3200 [0.3000, 0.3400]"):
+        assert name in screen.getvalue()
+
+
+def test_a_narrow_terminal_keeps_what_tells_most(results):
+    screen = io.StringIO()
+    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=90))
+    lines = screen.getvalue().splitlines()
+    assert any("score" in line and "floor" in line and "verdict" in line for line in lines)
+    assert "tuned" not in screen.getvalue()
+    assert "0.3200 [0.3000, 0.3400]" in screen.getvalue()

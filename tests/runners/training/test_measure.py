@@ -1,0 +1,143 @@
+"""Exact counts, clocks that stop, and a gradient's quality."""
+
+import time
+
+import pytest
+import torch
+
+from throughtime.algorithms import ALGORITHMS, make_algorithm
+from throughtime.networks import make_network
+from throughtime.runners.training.measure import Clock, carry_bytes, count_updates, gradient_quality
+from throughtime.tasks import Batch, make_task
+from throughtime.tasks.losses import squared_error
+
+SPECS = {
+    "truncated": "truncated(k1=2, k2=4)",
+    "online": "online(depth=4)",
+    "stochastic": "stochastic(length=4)",
+}
+
+
+def spec(name):
+    return SPECS.get(name, name)
+
+
+def problem(length, cell="rnn", hidden_size=6):
+    task = make_task("two_lag", length=length)
+    network = make_network(cell, input_size=1, hidden_size=hidden_size, output_size=2, seed=0)
+    return network, task.sample(3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS.names())
+def test_counts_repeat_exactly(name):
+    network, batch = problem(12)
+    first, second = (count_updates(make_algorithm(spec(name)), network, batch) for _ in range(2))
+    assert first == second
+    assert first.peak_bytes > 0
+    assert first.ops > 0
+    assert first.flops > 0
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("name", ALGORITHMS.names())
+def test_online_memory_does_not_grow_with_the_sequence(name, cell):
+    algorithm = make_algorithm(spec(name))
+    short, long = (count_updates(algorithm, *problem(length, cell)).peak_bytes for length in (24, 192))
+    assert (long < 1.02 * short) == algorithm.online
+
+
+def test_full_bptt_stores_the_states_of_the_whole_sequence():
+    n, batch_size = 6, 3
+    difference = [
+        count_updates(make_algorithm("full"), *problem(length, hidden_size=n)).peak_bytes for length in (50, 60)
+    ]
+    assert difference[1] - difference[0] >= 10 * batch_size * n * 4
+
+
+def test_rtrl_holds_two_influence_matrices():
+    n, m, batch_size = 16, 1, 3
+    influence = batch_size * n * n * (m + n + 1) * 4
+    peak = count_updates(make_algorithm("rtrl"), *problem(12, hidden_size=n)).peak_bytes
+    assert 2 * influence <= peak < 3 * influence
+
+
+def test_a_fused_lstm_counts_the_same_flops_as_its_steps():
+    network, batch = problem(12, "lstm")
+    fused = count_updates(make_algorithm("full"), network, batch).flops
+    stepwise = count_updates(make_algorithm("full"), network.double(), batch.to(dtype=torch.float64)).flops
+    gates, m, n, batch_size = 4 * 6, 1, 6, 3
+    by_inputs, by_first_state = (
+        12 * batch_size * gates * m,
+        batch_size * gates * n,
+    )  # only the fused layer computes them
+    assert fused == stepwise + 2 * (by_inputs + by_first_state)
+
+
+def test_flops_of_a_product_are_two_per_multiplication():
+    network = make_network("rnn", input_size=3, hidden_size=5, output_size=2, seed=0)
+    batch = Batch(torch.zeros(1, 4, 3), torch.zeros(1, 4, 2), squared_error)
+    forward = 4 * (3 * 5 + 5 * 5 + 5 * 2)
+    backward = 4 * (5 * 2 + 5 * 2 + 3 * 5 + 5 * 5)  # into h, V, W, U
+    assert count_updates(make_algorithm("full"), network, batch).flops == 2 * (forward + backward)
+
+
+def test_a_carry_counts_each_storage_once_and_no_module():
+    class Influence:
+        def __init__(self):
+            self.cell, self.itself, self.now = torch.nn.Linear(50, 50), self, 1
+            self.buffers = (torch.zeros(5), torch.zeros(5))
+
+    whole = torch.zeros(10)
+    assert carry_bytes(None) == 0
+    assert carry_bytes((whole[:3], {"the same": whole}, [Influence()])) == 4 * (10 + 5 + 5)
+
+
+def test_full_bptt_carries_the_state_alone():
+    (update,) = make_algorithm("full").updates(*problem(12, "lstm"))
+    assert carry_bytes(update.carry) == 2 * 3 * 6 * 4
+
+
+def test_counting_leaves_parameters_and_gradients_as_they_were():
+    network, batch = problem(12)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    network.readout.bias.grad = marker = torch.ones(2)
+    count_updates(make_algorithm("rtrl"), network, batch)
+    assert network.readout.bias.grad is marker
+    assert network.cell.weight_hh_l0.grad is None
+    assert all(torch.equal(before[name], parameter) for name, parameter in network.named_parameters())
+
+
+def test_clock_counts_only_what_runs_under_it():
+    clock = Clock(torch.device("cpu"))
+    with clock.running():
+        time.sleep(0.02)
+    counted = clock.wall
+    time.sleep(0.05)
+    assert clock.wall == counted
+    assert 0.02 <= counted < 0.05
+    with clock.running():
+        time.sleep(0.01)
+    assert clock.wall >= counted + 0.01
+
+
+def test_clock_tells_sleeping_from_computing():
+    clock = Clock(torch.device("cpu"))
+    with clock.running():
+        time.sleep(0.05)
+    assert clock.cpu < 0.02 < clock.wall
+
+
+def test_gradient_quality_of_a_known_angle():
+    exact = {"a": torch.tensor([1.0, 0.0]), "b": torch.tensor([[0.0]])}
+    estimate = {"b": torch.tensor([[1.0]]), "a": torch.tensor([1.0, 0.0])}
+    quality = gradient_quality(estimate, exact)
+    assert quality.cosine == pytest.approx(2**-0.5)
+    assert quality.relative_error == pytest.approx(1.0)
+
+
+def test_gradient_quality_is_over_all_parameters_at_once():
+    exact = {"a": torch.ones(3), "b": 2 * torch.ones(1)}
+    half = {name: value / 2 for name, value in exact.items()}
+    quality = gradient_quality(half, exact)
+    assert quality.cosine == pytest.approx(1.0)
+    assert quality.relative_error == pytest.approx(0.5)
