@@ -60,11 +60,12 @@ def run(
 
 def _show(directory: Path, console: Console) -> None:
     from throughtime.runners.showing.plots import write_figures
+    from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise
-    from throughtime.runners.showing.tables import print_tables, write_tables
+    from throughtime.runners.showing.tables import write_tables
 
-    print_tables(summarise(directory), console)
     paths = [*write_tables(directory), *write_figures(directory)]
+    print_tables(summarise(directory), console)
     typer.echo("\nwritten: " + "\n         ".join(str(path) for path in paths))
 
 

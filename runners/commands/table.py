@@ -17,8 +17,9 @@ def table(
     plugin: Plugins = None,
 ) -> None:
     """Print a results directory's tables."""
+    from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise
-    from throughtime.runners.showing.tables import FORMATS, print_tables
+    from throughtime.runners.showing.tables import FORMATS
 
     with bad_input():
         tables = summarise(directory)

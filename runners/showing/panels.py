@@ -3,7 +3,7 @@
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -13,7 +13,10 @@ from throughtime.runners.records.results import load_results
 from throughtime.runners.suite.suite import Experiment
 from throughtime.tasks import Reference
 
-from .canvas import Look, looks
+from .canvas import Level, Look, looks, plain_log
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,18 @@ class Panel:
     def score(self) -> str:
         """The metric and which way it goes."""
         return f"{self.metric}, {'lower' if self.better == 'lower' else 'higher'} is better"
+
+    @property
+    def levels(self) -> list[Level]:
+        """The references, to be drawn in."""
+        return [Level(reference.name, reference.value, reference.kind) for reference in self.references]
+
+    def scale(self, ax: "Axes", values: pd.Series) -> None:
+        """A logarithmic score axis where errors span more than a factor of 5: the good ones can be told apart."""
+        shown = [*values.astype(float).dropna(), *(reference.value for reference in self.references)]
+        if self.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
+            ax.set_yscale("log")
+            plain_log(ax.yaxis, min(shown), max(shown))
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows that belong to this panel."""

@@ -1,4 +1,4 @@
-"""A results directory as figures: learning curves over steps and seconds, cost against accuracy, memory, gradients.
+"""A results directory as figures: accuracy against cost, learning curves over steps and seconds, gradients.
 
 An algorithm has the same colour in every figure, floors and optima are drawn in, and bands are 95 % bootstrap intervals
 over seeds. A run that ended early leaves the mean that it was part of, so every panel names those that did, and a cross
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import Level, canvas, legend, levels, nothing, plain_log, save, whole_numbers
+from .canvas import canvas, legend, levels, nothing, plain_log, save, whole_numbers
+from .frontier import frontiers
 from .horizons import horizons
-from .panels import Drawing, Panel
-from .statistics import interval
+from .panels import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +31,9 @@ def draw_figures(directory: str | Path) -> "dict[str, Figure]":
     """Every figure by name; `BadInput` if the directory holds no results."""
     drawing = Drawing(directory)
     figures: dict[str, Callable[[Drawing], Figure]] = {
+        "frontier": frontiers,
         "curves_steps": lambda d: _curves(d, "steps", "time steps of training data"),
         "curves_seconds": lambda d: _curves(d, "seconds", "training time (s, this machine)"),
-        "cost_accuracy": _cost_accuracy,
-        "memory": _memory,
         "gradient": _gradient,
     }
     if drawing.panels_by("forcing", closed=True):
@@ -86,7 +85,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             frame = _by_seed_mean(frame, x)
             _line(ax, drawing, frame, x, "metric")
             _ends(ax, drawing, frame, x, "metric")
-            _scale(ax, panel, frame["metric"])
+            panel.scale(ax, frame["metric"])
         else:
             nothing(ax)
         if x == "seconds" and len(frame):
@@ -95,74 +94,9 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             ax.set_xlim(left=0)
         if x == "steps":
             whole_numbers(ax.xaxis)
-        levels(ax, _levels(panel))
+        levels(ax, panel.levels)
         ax.set(xlabel=label, ylabel=panel.score)
     legend(figure, drawing.looks, "algorithm", crosses=drawing.ended_early)
-    return figure
-
-
-def _levels(panel: Panel) -> list[Level]:
-    return [Level(reference.name, reference.value, reference.kind) for reference in panel.references]
-
-
-def _scale(ax: "Axes", panel: Panel, values: pd.Series) -> None:
-    """A logarithmic score axis where errors span more than a factor of 5, so that the good ones can be told apart."""
-    shown = [*values.astype(float).dropna(), *(reference.value for reference in panel.references)]
-    if panel.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
-        ax.set_yscale("log")
-        plain_log(ax.yaxis, min(shown), max(shown))
-
-
-def _cost_accuracy(drawing: Drawing) -> "Figure":
-    """The test score against the time of a step: down and left is better, where lower scores are."""
-    title = drawing.title("Cost against accuracy: test score, mean and 95 % interval over seeds")
-    figure, axes = canvas([panel.title for panel in drawing.panels], title)
-    for panel, ax in zip(drawing.panels, axes[0], strict=True):
-        frame = panel.of(drawing.runs)
-        for name, runs in frame.groupby("algorithm", sort=False) if len(frame) else []:
-            score, cost = interval(runs["test"].to_list()), 1e3 * float(runs["wall_per_step"].astype(float).median())
-            below, above = score.mean - score.low, score.high - score.mean
-            spread = [[max(below, 0.0)], [max(above, 0.0)]]  # rounding must not make a bar negative
-            ax.errorbar(
-                [cost],
-                [score.mean],
-                yerr=spread,
-                fmt=drawing.looks[str(name)].marker,
-                color=drawing.looks[str(name)].colour,
-                markersize=8,
-                capsize=3,
-            )
-        if len(frame):
-            _scale(ax, panel, frame["test"])
-            ax.set_xscale("log")
-            plain_log(ax.xaxis)
-        else:
-            nothing(ax)
-        levels(ax, _levels(panel))
-        ax.set(xlabel="training time per time step of the batch (ms, this machine)", ylabel=panel.score)
-    legend(figure, drawing.looks, "algorithm")
-    return figure
-
-
-def _memory(drawing: Drawing) -> "Figure":
-    """The peak bytes of one batch's updates."""
-    title = drawing.title("Memory of one batch's updates, beyond parameters and data (16 sequences)")
-    figure, axes = canvas([panel.title for panel in drawing.panels], title)
-    for panel, ax in zip(drawing.panels, axes[0], strict=True):
-        frame = panel.of(drawing.measured)  # counted before training, so known of diverged runs too
-        frame = frame[frame["peak_bytes"].notna()] if len(frame) else frame
-        if not len(frame):
-            nothing(ax, "nothing was measured")
-        else:
-            peak = frame.groupby("algorithm", sort=False)["peak_bytes"].first().astype(float) / 1024
-            peak = peak.reindex([name for name in reversed(drawing.algorithms) if name in peak.index])
-            colours = [drawing.looks[str(name)].colour for name in peak.index]
-            bars = ax.barh(list(peak.index), peak.to_list(), color=colours)
-            ax.bar_label(bars, fmt="{:,.1f}", padding=3, fontsize=8)
-            ax.set_xscale("log")
-            plain_log(ax.xaxis)
-            ax.margins(x=0.2)
-        ax.set(xlabel="KiB (exact count on a CPU)")
     return figure
 
 

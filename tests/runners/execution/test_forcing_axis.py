@@ -6,8 +6,9 @@ from throughtime.runners import load_curves, load_results, run_suite
 from throughtime.runners.execution.run import plan_suite
 from throughtime.runners.records.manifest import RunStore
 from throughtime.runners.showing.plots import draw_figures
+from throughtime.runners.showing.rows import cells, headings
 from throughtime.runners.showing.summary import summarise
-from throughtime.runners.showing.tables import cells, headings, markdown
+from throughtime.runners.showing.tables import markdown
 from throughtime.runners.suite.suite import parse_suite
 
 FORCED = """

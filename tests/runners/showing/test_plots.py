@@ -9,12 +9,13 @@ from matplotlib.text import Text
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.showing.canvas import spread
+from throughtime.runners.showing.frontier import frontier
 from throughtime.runners.showing.plots import draw_figures, write_figures
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.suite.suite import Choice, parse_suite
 from throughtime.tasks import Metric, Reference
 
-NAMES = ["curves_steps", "curves_seconds", "cost_accuracy", "memory", "gradient"]
+NAMES = ["frontier", "curves_steps", "curves_seconds", "gradient"]
 ONE = """
 title = "A made-up suite, $^$ a run"
 tasks = ["two_lag"]
@@ -149,14 +150,14 @@ def test_every_figure_names_suite_budget_and_units(drawn):
         for axes in figure.axes:
             assert axes.get_title() == "two_lag, rnn\n32 units; equal budget: 1,000 time steps", name
             assert axes.get_xlabel()
-            assert axes.get_ylabel() or name == "memory"
+            assert axes.get_ylabel()
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
-@pytest.mark.parametrize("name", ["curves_steps", "curves_seconds", "cost_accuracy"])
+@pytest.mark.parametrize("name", ["curves_steps", "curves_seconds", "frontier"])
 def test_references_are_lines_with_names_that_do_not_overlap(drawn, name, better):
     figure = drawn[better][name]
-    (axes,) = figure.axes
+    axes = figure.axes[0]
     assert axes.get_ylabel() == f"loss, {better} is better"
     drawn = {float(line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata()) == 2}
     assert {0.70, 0.69, 0.1} <= drawn
@@ -178,13 +179,8 @@ def test_a_title_is_clear_of_a_wide_legend(results):
 
 def test_an_algorithm_has_one_colour_in_all_figures(drawn):
     figures = drawn["lower"]
-    colours = [
-        [tuple(handle.get_color()) for handle in figures[name].legends[0].legend_handles]
-        for name in NAMES
-        if name != "memory"
-    ]
-    bars = [tuple(bar.get_facecolor()[:3]) for bar in reversed(figures["memory"].axes[0].patches)]
-    assert all(found == colours[0] for found in [*colours, bars])
+    colours = [[tuple(handle.get_color()) for handle in figures[name].legends[0].legend_handles] for name in NAMES]
+    assert all(found == colours[0] for found in colours)
     assert len(set(colours[0])) == 2
 
 
@@ -220,11 +216,37 @@ def test_a_run_that_ended_early_is_named_and_marked(results):
     assert "a run ended early" in [text.get_text() for text in figures["curves_steps"].legends[0].get_texts()]
 
 
-def test_an_algorithm_without_a_done_run_is_named_and_its_memory_shown(results):
+def test_an_algorithm_without_a_done_run_is_named(results):
     figures = draw_figures(results(lambda group, seed: DIVERGED if group.algorithm == "rtrl" else good(group, seed)))
-    (axes,) = figures["memory"].axes
-    assert axes.get_title().endswith("rtrl: 3 of 3 diverged")
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["rtrl", "full"]
+    for axes in figures["frontier"].axes:
+        assert axes.get_title().endswith("rtrl: 3 of 3 diverged")
+
+
+COSTS = {"a": 1.0, "b": 2.0, "c": 2.0, "d": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("scores", "better", "expected"),
+    [
+        ({"a": 0.5, "b": 0.7, "c": 0.2, "d": 0.1}, "lower", ["a", "c", "d"]),
+        ({"a": 0.5, "b": 0.7, "c": 0.2, "d": 0.1}, "higher", ["a", "b"]),
+        ({"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}, "lower", ["a"]),
+        ({"a": 0.4, "b": 0.3, "c": 0.3, "d": 0.3}, "lower", ["a", "b"]),
+    ],
+)
+def test_on_the_frontier_stands_what_nothing_cheaper_betters(scores, better, expected):
+    assert frontier(COSTS, scores, better) == expected
+
+
+def test_the_frontier_is_drawn_from_the_cheapest_to_the_best(results):
+    def ended(group, seed):
+        cheap = {"status": "done", "test": 0.5, "peak_bytes": 1024, "wall_seconds": 0.1}
+        return cheap if group.algorithm == "full" else 0.2
+
+    time, memory = draw_figures(results(ended))["frontier"].axes
+    for axes in (time, memory):
+        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+        assert [float(y) for y in steps.get_ydata()] == pytest.approx([0.5, 0.2, 0.2])
 
 
 def test_a_task_that_could_not_run_says_so(results):

@@ -10,6 +10,8 @@ from rich.console import Console
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.showing import tables
+from throughtime.runners.showing.rows import cells, headings, short_cells, short_headings
+from throughtime.runners.showing.screen import print_tables
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.suite.suite import Choice, parse_suite
@@ -141,13 +143,13 @@ def test_verdict_that_the_seeds_do_not_support_is_marked(results, scores):
 def test_every_score_has_the_best_floor_beside_it(results):
     (table,) = summarise(results()).tables
     for row in table.rows:
-        words = tables.cells(table, row)
+        words = cells(table, row)
         assert row.kind != "run" or words[2] == "0.6000"
 
 
 def test_unsupported_differences_are_marked(results):
     (table,) = summarise(results()).tables
-    marked = {row.name: tables.cells(table, row)[4] for row in table.rows}
+    marked = {row.name: cells(table, row)[4] for row in table.rows}
     assert marked["rtrl"] == "~+0.0000"
     assert marked["truncated(k1=1, k2=2)"] == "+0.1933"
     assert marked["full"] == ""
@@ -163,7 +165,7 @@ FAILED = {
 
 def test_failed_runs_stay_with_status_and_reason(results):
     (table,) = summarise(results(FAILED)).tables
-    words = {row.name: tables.cells(table, row) for row in table.rows}
+    words = {row.name: cells(table, row) for row in table.rows}
     assert words["full"][1] == "0.3200 [0.3000, 0.3400] (mean of 2 of 3)"
     assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
     assert words["rtrl"][1] == "–"
@@ -174,14 +176,14 @@ def test_failed_runs_stay_with_status_and_reason(results):
 
 def test_runs_that_are_still_missing_are_told(results):
     (table,) = summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
-    words = next(tables.cells(table, row) for row in table.rows if row.name == "full")
+    words = next(cells(table, row) for row in table.rows if row.name == "full")
     assert words[1] == "0.3100 [0.3000, 0.3200] (mean of 2 of 3)"
     assert words[-1] == "2 done, 1 not run yet"
 
 
 def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
     (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
-    words = {row.name: tables.cells(table, row) for row in table.rows}
+    words = {row.name: cells(table, row) for row in table.rows}
     assert words["full"][1] == "0.3000 (mean of 1 of 3)"
     assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
 
@@ -195,7 +197,7 @@ def test_small_scores_keep_two_digits(results):
     small = {name: [1e-4 * value for value in values] for name, values in SCORES.items()}
     references = (Reference("guess", 0.6e-4, "floor", "by hand"), Reference("noiseless", 0.0, "optimum", "by hand"))
     (table,) = summarise(results(small, references=references)).tables
-    words = {row.name: tables.cells(table, row) for row in table.rows}
+    words = {row.name: cells(table, row) for row in table.rows}
     assert words["full"][1:3] == ["0.000032 [0.000030, 0.000034]", "0.000060"]
     assert words["truncated(k1=1, k2=2)"][4] == "+0.000019"
     assert words["noiseless"][1] == "0.000000"
@@ -229,7 +231,7 @@ def test_markdown_rows_have_a_cell_for_every_heading(results):
     lines = tables.markdown(summarise(results(broken))).splitlines()
     table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
     assert len(table) == 2 + 4 + 4
-    assert {line.count("|") for line in table} == {len(tables.headings(summarise(results()).tables[0])) + 1}
+    assert {line.count("|") for line in table} == {len(headings(summarise(results()).tables[0])) + 1}
 
 
 def test_csv_has_every_row_unrounded(results):
@@ -267,8 +269,8 @@ def test_files_are_the_same_at_every_call(results):
 
 def test_a_log_gets_the_markdown_and_no_markup(results):
     summary, log = summarise(results()), io.StringIO()
-    tables.print_tables(summary, Console(file=log, width=40))
-    assert log.getvalue() == tables.markdown(summary) + "\n"
+    print_tables(summary, Console(file=log, width=40))
+    assert log.getvalue() == tables.short_markdown(summary) + "\nAll columns, and what they mean: table.md.\n"
 
 
 def test_files_are_written_whole(results):
@@ -280,15 +282,34 @@ def test_files_are_written_whole(results):
 
 def test_terminal_shows_every_row(results):
     screen = io.StringIO()
-    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=220))
+    print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=220))
     for name in (*SCORES, "optimum: best", "0.3200 [0.3000, 0.3400]"):
         assert name in screen.getvalue()
 
 
-def test_a_narrow_terminal_keeps_what_tells_most(results):
+@pytest.mark.parametrize("width", [60, 90, 220])
+def test_a_terminal_says_which_columns_it_leaves_out(results, width):
     screen = io.StringIO()
-    tables.print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=90))
-    lines = screen.getvalue().splitlines()
-    assert any("score" in line and "floor" in line and "verdict" in line for line in lines)
-    assert "tuned" not in screen.getvalue()
-    assert "0.3200 [0.3000, 0.3400]" in screen.getvalue()
+    print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=width))
+    text = screen.getvalue()
+    (header,) = [line for line in text.splitlines() if "algorithm" in line and "score" in line]
+    left_out = text.partition("Left out at this width: ")[2].partition(".")[0].split(", ")
+    names = short_headings(summarise(results()).tables[0])
+    assert [name for name in names if name not in header] == [name for name in left_out if name]
+    assert ("floor" in header) or width < 90
+    assert "0.3200" in text
+
+
+def test_the_short_table_keeps_what_did_not_end_well(results):
+    (table,) = summarise(results(FAILED)).tables
+    words = {row.name: dict(zip(short_headings(table), short_cells(table, row), strict=True)) for row in table.rows}
+    assert len(short_headings(table)) == 6
+    assert words["full"]["verdict"] == "beats the floor; 2 done, 1 diverged: the loss became nan"
+    assert words["rtrl"]["verdict"] == "3 timeout: stopped at its deadline of 9 s"
+    assert words["readout_only"]["verdict"] == "not run yet"
+    assert words["full"]["floor"] == "0.6000"
+
+
+def test_the_short_table_of_what_ended_well_is_not_told_so(results):
+    (table,) = summarise(results()).tables
+    assert all("done" not in "".join(short_cells(table, row)) for row in table.rows)

@@ -1,0 +1,177 @@
+"""A table's rows in words: what stands in each column, in the whole table and in the short one."""
+
+from throughtime.runners.suite.suite import Choice
+
+from .statistics import Interval
+from .summary import Row, TaskTable
+
+HEADINGS = [
+    "algorithm",
+    "forcing",
+    "score",
+    "floor",
+    "verdict",
+    "vs full",
+    "free-running",
+    "free floor",
+    "exposure bias",
+    "cosine",
+    "updates",
+    "ms/step",
+    "memory",
+    "tuned",
+    "runs",
+]
+"""All columns; those on free running are left out where nothing is fed back, forcing's where it is teacher alone."""
+
+LEGEND = """\
+- Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
+  dependency, *baseline* is a classical method, *optimum* the best that is possible.
+- score: mean over seeds on test data [95 % bootstrap interval; with few seeds it is too short: three seeds' is their
+  range and holds the true mean three times in four]. floor: the best floor, beside every score.
+- verdict: "not learned": the mean is not better than the floor by 1 %; "beats X": the best reference that the scores
+  beat by a t-test over seeds (5 %).
+- vs full: mean difference to full BPTT in the same forcing, paired by seed. ~ marks what the seeds do not support
+  (t-test, 5 %).
+- Where a task's inputs are its own past: score is one step ahead, given the truth at every step; free-running is the
+  score over the horizon that stands above the table when the network gets nothing but its own output, with the best
+  floor that runs free beside it; exposure bias is free-running less the score one step ahead on the same targets,
+  those that follow an origin. Learning rates are chosen by the score.
+- The tests are over seeds; that the test data is a sample too is not in them: a small test set deserves more doubt.
+- cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
+  held still meanwhile. updates: the optimizer's, which is what a budget of steps does not hold equal.
+- ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
+  most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
+  training (of `scheduled`: with as little truth as at its end).
+- Scores, cosines and memory repeat exactly on the same machine and versions; ms/step is a measurement of this machine.
+"""
+
+
+def headings(table: TaskTable) -> list[str]:
+    """Those of `HEADINGS` that the table has something to say on."""
+    left_out = set() if table.horizon else {"free-running", "free floor", "exposure bias"}
+    left_out |= {"forcing"} if table.forcings in ([], ["teacher"]) else set()
+    return [name for name in HEADINGS if name not in left_out]
+
+
+def short_headings(table: TaskTable) -> list[str]:
+    """The six that tell most: of a table that compares forcings, what free running comes to in place of the costs."""
+    costs = ["ms/step", "memory"]
+    last = ["free-running", "free floor"] if len(table.forcings) > 1 and table.horizon else costs
+    return ["algorithm", "score", "floor", "verdict", *last]
+
+
+def cells(table: TaskTable, row: Row) -> list[str]:
+    """A row's words, one for each of the table's headings."""
+    words = _words(table, row)
+    return [words.get(name, "") for name in headings(table)]
+
+
+def short_cells(table: TaskTable, row: Row) -> list[str]:
+    """A row's words, one for each of the short table's headings.
+
+    The forcing stands with the algorithm where there are several, and what did not end well with the verdict.
+    """
+    words = _words(table, row)
+    if row.kind == "run":
+        if len(table.forcings) > 1:
+            words["algorithm"] += f" · {row.forcing}"
+        if set(row.statuses) != {"done"} or words["runs"] != _counts(row.statuses):
+            words["verdict"] = "; ".join(filter(None, [row.verdict, words["runs"]]))
+    return [words.get(name, "") for name in short_headings(table)]
+
+
+def _words(table: TaskTable, row: Row) -> dict[str, str]:
+    digits = table.decimals
+    if row.kind != "run":
+        assert row.score is not None
+        return {
+            "algorithm": f"{row.kind}: {row.name}",
+            "score": _number(row.score.mean, digits),
+            "free-running": "" if row.free is None else _number(row.free.mean, digits),
+        }
+    difference = ""
+    if row.difference is not None:
+        mean = round(row.difference.interval.mean, digits) + 0.0  # never −0.0000
+        difference = f"{'' if row.difference.supported else '~'}{mean:+.{digits}f}"
+    cosine, wall, memory = (row.costs.get(name) for name in ("cosine", "wall_per_step", "peak_bytes"))
+    free_floor = None if table.free_floor is None else table.free_floor.free
+    return {
+        "algorithm": row.name,
+        "forcing": row.forcing,
+        "score": _score(row, row.score, digits),
+        "floor": "–" if table.floor is None else _number(table.floor.value, digits),
+        "verdict": row.verdict,
+        "vs full": difference,
+        "free-running": _score(row, row.free, digits),
+        "free floor": "–" if free_floor is None else _number(free_floor, digits),
+        "exposure bias": "" if row.exposure_bias is None else f"{row.exposure_bias.mean:+.{digits}f}",
+        "cosine": "" if cosine is None else f"{cosine:.3f}",
+        "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
+        "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
+        "memory": "" if memory is None else bytes_in_words(memory),
+        "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row.choice),
+        "runs": _runs(row),
+    }
+
+
+def _number(value: float, digits: int) -> str:
+    """With so many digits after the point, or two significant ones of what would not be seen then."""
+    return f"{value:.1e}" if 0 < abs(value) < 10.0 ** (1 - digits) else f"{value:.{digits}f}"
+
+
+def _score(row: Row, score: Interval | None, digits: int) -> str:
+    """The mean, its interval, and of how many seeds where some are missing."""
+    if score is None:
+        return "–"
+    words = _number(score.mean, digits)
+    if score.n > 1:
+        words += f" [{_number(score.low, digits)}, {_number(score.high, digits)}]"
+    return words if score.n >= row.planned else f"{words} (mean of {score.n} of {row.planned})"
+
+
+def _choice(choice: Choice | None) -> str:
+    if choice is None:
+        return ""
+    return f"lr {choice.learning_rate:g}" + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
+
+
+def bytes_in_words(size: float) -> str:
+    """Three digits and the unit."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.3g} GiB"
+
+
+def _runs(row: Row) -> str:
+    """Say "3 done", or what is missing, or what went wrong and why."""
+    if not row.statuses:
+        return "not run yet"
+    missing = row.planned - sum(row.statuses.values())
+    ended = row.statuses | ({"not run yet": missing} if missing > 0 else {})
+    counts = _counts(ended)
+    if row.broken_tuning:
+        counts += f", {row.broken_tuning} of the tuning runs broke"
+    return f"{counts}: {_shortened(row.reason)}" if row.reason else counts
+
+
+def _counts(statuses: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in statuses.items())
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77].rstrip()}…"
+
+
+def heading(table: TaskTable) -> str:
+    """The task, the cell, and which way the metric goes."""
+    arrow = "↓ lower is better" if table.metric.better == "lower" else "↑ higher is better"
+    return f"{table.task}, {table.cell}: {table.metric.name}, {arrow}"
+
+
+def protocol(table: TaskTable) -> str:
+    """What was held equal, and how it was tuned."""
+    words = f"{table.protocol[:1].upper()}{table.protocol[1:]}"
+    return f"{words}; free running over {table.horizon} steps" if table.horizon else words

@@ -1,0 +1,55 @@
+"""The short tables on a terminal, or in a log; the whole ones are in files."""
+
+from rich.console import Console
+from rich.table import Table
+
+from .rows import heading, protocol, short_cells, short_headings
+from .summary import Summary, TaskTable
+from .tables import short_markdown
+
+_RIGHT = ("floor", "free floor", "ms/step", "memory")
+
+LEAST_TELLING = ("memory", "ms/step", "free floor", "verdict", "floor")
+"""What a narrow terminal leaves out, in this order."""
+
+WIDEST = 32
+"""Characters of a column that is folded where the terminal is narrow."""
+
+
+def print_tables(summary: Summary, console: Console) -> None:
+    """On a terminal drawn to its width, in a log as Markdown."""
+    if not console.is_terminal:
+        console.print(short_markdown(summary), soft_wrap=True, markup=False, highlight=False, emoji=False)
+        console.print("All columns, and what they mean: table.md.", soft_wrap=True, highlight=False)
+        return
+    left_out: dict[str, None] = {}
+    for table in summary.tables:
+        left_out |= dict.fromkeys(_draw(table, console))
+    more = f"Left out at this width: {', '.join(left_out)}. " if left_out else ""
+    told = f"{more}All columns, and what they mean: table.md. Measured on: {summary.machine}."
+    console.print(told, style="dim", markup=False, highlight=False)
+
+
+def _draw(table: TaskTable, console: Console) -> list[str]:
+    """Draw a table; the names of the columns that did not fit."""
+    drawn = Table(title=heading(table), caption=protocol(table), title_justify="left", caption_justify="left")
+    names, rows = short_headings(table), [short_cells(table, row) for row in table.rows]
+    shown = _that_fit(names, rows, console.width)
+    for name in (names[number] for number in shown):
+        drawn.add_column(name, justify="right" if name in _RIGHT else "left", overflow="fold")
+    for row, words in zip(table.rows, rows, strict=True):
+        style = "" if row.kind == "run" else "italic dim"
+        drawn.add_row(*(words[number].replace("[", "\\[") for number in shown), style=style)
+    console.print(drawn)
+    return [name for number, name in enumerate(names) if number not in shown]
+
+
+def _that_fit(names: list[str], rows: list[list[str]], width: int) -> list[int]:
+    """The numbers of the columns to draw."""
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    widths = [max(min(len(word), WIDEST) for word in (name, *column)) for name, column in columns]
+    shown = list(range(len(names)))
+    for name in LEAST_TELLING:
+        if name in names and sum(widths[number] + 3 for number in shown) + 1 > width:
+            shown.remove(names.index(name))
+    return shown
