@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING say is true: their code runs, their commands exist, their table is the reference's."""
+"""What README, CONTRIBUTING and docs say is true: code runs, links and commands exist, numbers are the results'."""
 
 import doctest
 import importlib.util
@@ -12,6 +12,12 @@ from throughtime.runners.commands.cli import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+def text_of(page):
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def load(path, name):
@@ -22,17 +28,25 @@ def load(path, name):
     return module
 
 
-def test_python_of_the_readme_runs():
-    found = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
-    assert found.attempted > 5
+@each_page
+def test_python_of_a_page_runs(page):
+    found = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert found.attempted > 5 or ">>>" not in text_of(page)
     assert found.failed == 0
 
 
-def test_what_the_readme_says_of_results_follows_from_the_references():
-    update = load(ROOT / "results" / "update_readme.py", "update_readme")
-    for name in update.PIECES:
-        assert README.count(f"<!-- {name}: begin -->") == README.count(f"<!-- {name}: end -->") == 1
-    assert update.updated(README) == README, "run: python results/update_readme.py"
+UPDATE = load(ROOT / "results" / "update_docs.py", "update_docs")
+
+
+@pytest.mark.parametrize("page", UPDATE.PAGES)
+def test_what_a_page_says_of_results_follows_from_the_references(page):
+    for name in UPDATE.PAGES[page]:
+        assert text_of(page).count(f"<!-- {name}: begin -->") == text_of(page).count(f"<!-- {name}: end -->") == 1
+    assert UPDATE.updated(page, text_of(page)) == text_of(page), "run: python results/update_docs.py"
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
 
 
 def test_table_of_false_alarms_follows_from_the_trials():
@@ -46,9 +60,11 @@ def test_commands_of_the_readme_exist(command):
     assert command in get_command(app).commands
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_of_the_readme_lead_somewhere(path):
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize(
+    ("page", "link"), [(page, link) for page in PAGES for link in re.findall(r"\]\((?!http)([^)#]+)", text_of(page))]
+)
+def test_links_lead_somewhere(page, link):
+    assert ((ROOT / page).parent / link).exists()
 
 
 @pytest.mark.parametrize("name", ["quickstart", "tests"])

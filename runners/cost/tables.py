@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.runners.records.files import write_text
-from throughtime.runners.showing.tables import bytes_in_words
+from throughtime.runners.showing.rows import bytes_in_words
 from throughtime.runners.training.timing import Spread
 
 from .point import Axis, Cost

@@ -1,5 +1,7 @@
 """A run's fingerprint changes with everything that its numbers depend on, and with nothing else."""
 
+import importlib
+
 import pytest
 
 from throughtime.runners.suite import fingerprint
@@ -71,3 +73,68 @@ def test_torch_version_counts(monkeypatch):
     before = mark()
     monkeypatch.setattr("torch.__version__", "99.0")
     assert mark() != before
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write the source of a module that is imported by its name, and give the fingerprint of code that begins there."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text):
+        (tmp_path / "somebodys.py").write_text(text, encoding="utf-8")
+        importlib.invalidate_caches()
+        fingerprint.look_again()
+        return mark("somebodys")
+
+    yield write
+    fingerprint.look_again()
+
+
+SOURCE = '''"""A module."""
+SIGN = 1
+
+
+class Learner:
+    """One that learns."""
+
+    def learn(self, x, rate=0.1):
+        for _ in range(3):
+            x = x - SIGN * rate * x
+        return x
+'''
+
+REWORDED = {
+    "a comment": ("SIGN = 1", "SIGN = 1  # not -1"),
+    "a comment of its own line": ("    def learn", "    # what it is for\n    def learn"),
+    "a docstring": ("One that learns.", "One that descends."),
+    "no docstring": ('    """One that learns."""\n\n', ""),
+    "a docstring of a function": ("        for _", '        """Learn."""\n        for _'),
+    "words under a constant": ("SIGN = 1\n", 'SIGN = 1\n"""Which way."""\n'),
+    "brackets": ("SIGN * rate * x", "(SIGN * rate) * x"),
+    "blank lines": ("\n\n\nclass", "\nclass"),
+    "line breaks": ("self, x, rate=0.1", "\n        self,\n        x,\n        rate=0.1,\n    "),
+    "a number in other words": ("rate=0.1", "rate=1e-1"),
+}
+EDITED = {
+    "a sign": ("x - SIGN", "x + SIGN"),
+    "a constant": ("SIGN = 1", "SIGN = 2"),
+    "a default": ("rate=0.1", "rate=0.2"),
+    "how often": ("range(3)", "range(4)"),
+    "a string that is used": ("return x", "return {'a': x}['a']"),
+    "brackets that count": ("x - SIGN * rate * x", "(x - SIGN) * rate * x"),
+    "the order of statements": ("        return x", "        return x\n        x = 0"),
+}
+
+
+@pytest.mark.parametrize("what", REWORDED)
+def test_wording_and_formatting_keep_every_result(module, what):
+    before = module(SOURCE)
+    assert SOURCE.replace(*REWORDED[what]) != SOURCE
+    assert module(SOURCE.replace(*REWORDED[what])) == before
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_what_runs_otherwise_is_run_again(module, what):
+    before = module(SOURCE)
+    assert SOURCE.replace(*EDITED[what]) != SOURCE
+    assert module(SOURCE.replace(*EDITED[what])) != before

@@ -273,7 +273,9 @@ class TestRecords:
         assert list(tenth.plugins) == ["plugin_tenth"]
         again, _, _ = self.keys(write(), tmp_path)
         assert (again.executed, again.cached) == (0, 2)
-        edited, _, changed = self.keys(write(text=GOOD + "# a comment\n"), tmp_path)
+        reworded, _, _ = self.keys(write(text=GOOD.replace("A tenth of", "Some of") + "# a comment\n"), tmp_path)
+        assert (reworded.executed, reworded.cached) == (0, 2)
+        edited, _, changed = self.keys(write(text=GOOD.replace("self.share * loss", "-self.share * loss")), tmp_path)
         assert (edited.executed, edited.cached) == (1, 1)
         assert changed.plugins != tenth.plugins
 
@@ -290,7 +292,7 @@ class TestRecords:
     def test_libraries_count_by_their_version(self, write, monkeypatch):
         load_plugin(write(text="import numpy\n" + GOOD))
         before = Code(("plugin_tenth",)).fingerprint("")
-        monkeypatch.setattr("throughtime.runners.records.machine._version_of_library", lambda name: "0.0")
+        monkeypatch.setattr("throughtime.runners.suite.fingerprint._version_of_library", lambda name: "0.0")
         assert Code(("plugin_tenth",)).fingerprint("") != before
         assert list(Code(("plugin_tenth",)).plugins) == ["plugin_tenth"]
 

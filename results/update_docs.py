@@ -1,20 +1,93 @@
-"""Writes what the README says of the reference results from the results themselves, each piece between two marks."""
+"""Writes what README and docs say of the reference results from the results, each piece between two marks."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from throughtime.runners import load_results
+from throughtime.algorithms import make_algorithm
+from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
+from throughtime.runners.showing.rows import bytes_in_words
 from throughtime.runners.showing.statistics import supported_better
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results" / "reference"
-README = ROOT / "README.md"
+
+
+def which() -> str:
+    """For each thing that a reader may want, the algorithm of the quickstart that gives it, on each task."""
+    tables = summarise(REFERENCE / "quickstart").tables
+    rows = []
+    for wish, pick in WISHES.items():
+        rows.append({"you want": wish, **{table.task: _answer(table, pick(table)) for table in tables}})
+    floors = {table.task: f"{_number(_floor(table))} ({_floor(table).name})" for table in tables}
+    rows.append({"you want": "*beside it: the floor, no dependency learned*", **floors})
+    body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return f"{body}\n\n{_limits()}"
+
+
+def _runs(table: TaskTable) -> list[Row]:
+    return [row for row in table.rows if row.kind == "run" and row.score is not None and row.verdict != "not learned"]
+
+
+def _as_good_as_full(table: TaskTable) -> list[Row]:
+    """Those that no test finds worse than full BPTT."""
+    sign = 1 if table.metric.better == "lower" else -1
+    return [
+        row
+        for row in _runs(table)
+        if row.difference is None or not (row.difference.supported and sign * row.difference.interval.mean > 0)
+    ]
+
+
+def _cheapest(table: TaskTable, cost: str) -> Row:
+    return min(_as_good_as_full(table), key=lambda row: row.costs[cost] or math.inf)
+
+
+WISHES: dict[str, Callable[[TaskTable], Row]] = {
+    "the best score": lambda table: _runs(table)[0],
+    "as little memory as possible, no worse than `full`": lambda table: _cheapest(table, "peak_bytes"),
+    "as little time as possible, no worse than `full`": lambda table: _cheapest(table, "wall_per_step"),
+    "memory that does not grow with the sequence": lambda table: next(
+        row for row in _runs(table) if make_algorithm(row.name).online
+    ),
+    "the exact gradient, whatever the cost": lambda table: next(row for row in _runs(table) if row.name == "full"),
+    "to know what recurrent learning is worth: the control": lambda table: next(
+        row for row in _runs(table) if row.name == "readout_only"
+    ),
+}
+
+
+def _answer(table: TaskTable, row: Row) -> str:
+    memory, wall = row.costs["peak_bytes"] or 0.0, row.costs["wall_per_step"] or 0.0
+    assert row.score is not None
+    return f"`{row.name}`: {row.score.mean:.4f}, {bytes_in_words(memory)}, {1e3 * wall:.2g} ms a step"
+
+
+def _floor(table: TaskTable) -> Row:
+    return next(row for row in table.rows if row.kind == "floor")
+
+
+def _limits() -> str:
+    """What the table does not show, with the suite's own numbers."""
+    suite = load_suite("quickstart")
+    tables = summarise(REFERENCE / "quickstart").tables
+    seeds = min(one.seeds for one in suite.experiments)
+    rates = max(len(one.learning_rates) for one in suite.experiments)
+    steps = " and ".join(str(one.budget) for one in suite.experiments)
+    units = max(one.hidden_size for one in suite.experiments)
+    metrics = "; ".join(f"{table.task.partition('(')[0]}: {table.metric.name}" for table in tables)
+    return (
+        f"Test scores ({metrics}; lower is better), peak memory of 16 sequences' updates, time of a training step of a "
+        f"batch.\n\n**What this does not show.** These are small problems: {units} units, {steps}, {seeds} seeds, "
+        f"{rates} learning rates tried for each algorithm. What a test over so few seeds does not find is not proven "
+        "equal, and longer dependencies, other cells and larger networks may rank otherwise: run a suite of your own."
+    )
 
 
 def whole_table() -> str:
@@ -84,29 +157,31 @@ def cost() -> str:
     tables = [
         pd.DataFrame(list(found)).to_markdown(index=False, disable_numparse=True) for found in (rows.values(), beside)
     ]
-    links = "[every cell and point](results/reference/cost/table.md), [every ratio](results/reference/cost/peers.md)"
+    links = "[every cell and point](../results/reference/cost/table.md)"
+    links += ", [every ratio](../results/reference/cost/peers.md)"
     about = f"{met} the others are told with their reasons. Measured on: {costs.measured_on}; {links}."
     return "\n\n".join([tables[0], agree, tables[1], about])
 
 
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
 
-PIECES: dict[str, Callable[[], str]] = {
-    "quickstart table": whole_table,
-    "real": real,
-    "forcing": forcing,
-    "cost": cost,
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"which": which},
+    "docs/results.md": {"quickstart table": whole_table, "real": real},
+    "docs/forcings.md": {"forcing": forcing},
+    "docs/cost.md": {"cost": cost},
 }
+"""Of each page the pieces by their marks."""
 
 
-def updated(readme: str) -> str:
-    """The README's text with every piece between its marks."""
-    for name, write in PIECES.items():
+def updated(page: str, text: str) -> str:
+    """A page's text with every piece between its marks."""
+    for name, write in PAGES[page].items():
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = readme.partition(begin)
+        before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
-        readme = f"{before}{begin}\n{write()}\n\n{end}{after}"
-    return readme
+        text = f"{before}{begin}\n{write()}\n\n{end}{after}"
+    return text
 
 
 def _best_of(table: TaskTable) -> dict[str, str]:
@@ -158,4 +233,6 @@ def _order(spec: str) -> tuple[int, str]:
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(updated(page, path.read_text(encoding="utf-8")), encoding="utf-8")
