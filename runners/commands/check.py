@@ -20,13 +20,23 @@ def check(
     reference: Annotated[Path, typer.Option(metavar="DIR", help="Where the baselines are.")] = Path(
         "results/reference"
     ),
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="In place of the tiers: a suite's results, beside the committed ones."),
+    ] = None,
     sessions: Annotated[int, typer.Option(help="Of tier 1; at least 3.")] = 3,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all that was found there.")] = None,
 ) -> None:
     """Whether the code does more work, takes longer or learns less than it did: exit 0 no, 1 yes."""
-    from throughtime.runners.gate.check import failed, run_check
+    from throughtime.parts import BadInput
+    from throughtime.runners.gate.check import check_results, failed, run_check
 
     with bad_input("nothing is kept of an interrupted check."):
+        if results is not None:
+            if tier or update or against:
+                raise BadInput("--results stands in place of the tiers: leave --tier, --update and --against out")
+            verdict = check_results(results, reference, report=json, say=typer.echo)
+            raise typer.Exit(failed([verdict]))
         verdicts = run_check(
             reference, tiers=tier or (), against=against, update=update, sessions=sessions, report=json, say=typer.echo
         )

@@ -12,16 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from statsmodels.stats.multitest import multipletests
 
 from throughtime.runners.execution.run import run_suite
-from throughtime.runners.records.results import load_results
 from throughtime.runners.showing.statistics import paired_difference
-from throughtime.runners.suite.suite import Group, Suite, load_suite, task_class
+from throughtime.runners.suite.suite import Suite, load_suite
 
 from .baseline import Baseline, Made, read, update_command, write
+from .scores import Scores, scores_of
 from .verdict import Verdict, change, table
 
 FILE = "smoke.json"
@@ -36,24 +35,6 @@ RELEVANT = 1e-3
 
 
 Finding = Literal["", "worse", "better", "differs", "broken", "mended", "not compared"]
-
-
-class Scores(BaseModel):
-    """One row of the suite.
-
-    Attributes:
-        settings: what its scores depend on besides the code.
-        better: "lower" or "higher".
-        status: how each seed's run ended.
-        scores: of the runs that are done.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    settings: str
-    better: Literal["lower", "higher"]
-    status: dict[int, str]
-    scores: dict[int, float]
 
 
 class Smoke(Baseline):
@@ -94,12 +75,7 @@ def train(suite: Suite) -> dict[str, Scores]:
     """Run a suite, and return its rows by name."""
     with tempfile.TemporaryDirectory(prefix="throughtime-") as folder:
         run_suite(suite, folder)
-        runs = load_results(folder).query("purpose == 'report'")
-    axes = ["task", "cell", "forcing", "algorithm"]
-    return {
-        _name(group): _scores(group, runs[(runs[axes] == [getattr(group, axis) for axis in axes]).all(axis=1)])
-        for group in suite.groups()
-    }
+        return scores_of(folder)
 
 
 def compare(before: Mapping[str, Scores], now: Mapping[str, Scores]) -> list[Row]:
@@ -155,24 +131,6 @@ def check(reference: Path, *, update: bool = False, suite: Suite | None = None) 
     said = f"{runs} train as well as those of {path}{exact}"
     record = f"; to record: {len(moved) + len(new)}, {anew}" if moved or new else ""
     return Verdict(2, "pass", said + record, tuple(lines), data)
-
-
-_NO_SETTING = {"tasks", "cells", "algorithms", "forcing", "seeds", "tuning_seeds", "evaluations", "deadline", "target"}
-
-
-def _name(group: Group) -> str:
-    return " · ".join([group.task, group.cell, group.algorithm, *([group.forcing] * (group.forcing != "teacher"))])
-
-
-def _scores(group: Group, runs: pd.DataFrame) -> Scores:
-    kept = group.experiment.model_dump(mode="json", exclude=_NO_SETTING, exclude_defaults=True)
-    ended = list(zip(runs["seed"].astype(int), runs["status"].astype(str), runs["test"].astype(float), strict=True))
-    return Scores(
-        settings=", ".join(f"{key}={value}" for key, value in kept.items()),
-        better=task_class(group.task).metric.better,
-        status={seed: status for seed, status, _ in ended},
-        scores={seed: score for seed, status, score in ended if status == "done" and math.isfinite(score)},
-    )
 
 
 def _common(before: Scores, now: Scores) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from throughtime.parts import BadInput
 from throughtime.runners.records.machine import busy, load_in_words
 
-from . import accuracy, counters, times
+from . import accuracy, counters, moved, times
 from .baseline import Made
 from .checkout import describe, resolve
 from .paired import Effort
@@ -67,6 +67,18 @@ def run_check(
     return verdicts
 
 
+def check_results(
+    directory: Path, reference: Path, *, report: Path | None = None, say: Callable[[str], object] = print
+) -> Verdict:
+    """Compare a directory of results with the committed ones; `report` and `say` as of `run_check`."""
+    _check_report(report)
+    verdict = moved.check(directory, reference)
+    say(str(verdict))
+    if report is not None:
+        _write(report, [verdict])
+    return verdict
+
+
 def failed(verdicts: Sequence[Verdict]) -> bool:
     """Whether any of them blocks."""
     return any(verdict.outcome == "fail" for verdict in verdicts)
@@ -87,10 +99,14 @@ def _fits(tiers: Sequence[int], against: str | None, update: bool, sessions: int
         raise BadInput(
             f"--sessions {sessions} is too few: one odd session would decide; give {times.FEWEST_SESSIONS} or more"
         )
-    if report is not None and (report.is_dir() or not report.parent.is_dir()):
-        raise BadInput(f"--json writes a file, and {str(report)!r} can't be one: name a file in a folder that exists")
+    _check_report(report)
     if against is not None:
         resolve(against)
+
+
+def _check_report(report: Path | None) -> None:
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise BadInput(f"--json writes a file, and {str(report)!r} can't be one: name a file in a folder that exists")
 
 
 def _write(path: Path, verdicts: Sequence[Verdict]) -> None:

@@ -14,14 +14,14 @@ class Verdict:
     """One tier's findings.
 
     Attributes:
-        tier: 0, 1 or 2.
+        tier: 0, 1 or 2; "results" where a directory of results is compared.
         outcome: only "fail" blocks; "not compared": there is nothing that it could be compared with.
         summary: the verdict in one sentence.
         lines: what led to it, for reading.
         data: the same for programs.
     """
 
-    tier: int
+    tier: int | Literal["results"]
     outcome: Outcome
     summary: str
     lines: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Verdict:
         return "\n".join(
             [
                 *(f"  {line}".rstrip() for line in self.lines),
-                f"{self.outcome.upper()}, tier {self.tier}: {self.summary}",
+                f"{self.outcome.upper()}, {'' if self.tier == 'results' else 'tier '}{self.tier}: {self.summary}",
             ]
         )
 
