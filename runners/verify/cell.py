@@ -7,13 +7,20 @@ same numbers, and is compared with it in float64.
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import Cell, State
 
 from .cell_data import INPUTS, ROUNDING, SEQUENCES, UNITS, agree, distance_of, double, flat, make_cell, make_data
 from .cell_jacobians import linearize_equals_autograd
+from .cell_unroll import (
+    Run,
+    gradients_of,
+    sequences_do_not_mix,
+    step_by_step,
+    two_windows_are_one,
+    unroll_equals_steps,
+)
 from .check import Check, Finding, examine, make_checks
 from .learning import learned
 from .problems import distance, exact_gradient, make_problem
@@ -22,8 +29,6 @@ from .refuted import Refuted
 
 SINGLE = {"cpu": 1e-4, "cuda": 1e-2}
 """The same for float32 over a few steps; on a GPU the products of fused layers may be of TF32, which has 10 bits."""
-
-Run = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
 def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Check[type[Cell]]]:
@@ -116,108 +121,6 @@ def starts_from_its_generator(cls: type[Cell]) -> str:
     return f"{sum(values.numel() for values in first.values())} numbers: the same at the same seed, others at another"
 
 
-def unroll_equals_steps(cls: type[Cell]) -> str:
-    """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state.
-    Look at: kernels of your own and their backward, which bias and which gate they use, and what is detached.
-    """
-    worst = 0.0
-    for length, size in ((6, SEQUENCES), (6, 1), (1, SEQUENCES)):
-        where = f"T={length}, B={size}"
-        cell = make_cell(cls)
-        data = make_data(cell, length, size)
-        expected = flat(_loop(cell)(*data))
-        with torch.no_grad():
-            unrecorded = flat(cell.unroll(*data))
-        worst = max(
-            worst,
-            agree(flat(cell.unroll(*data)), expected, f"its steps' ({where})"),
-            agree(unrecorded, expected, f"its steps' (without gradients, {where})"),
-            *(
-                agree(
-                    _gradients(cell, cell.unroll, data, ends),
-                    _gradients(cell, _loop(cell), data, ends),
-                    f"its steps' gradient by parameters, inputs and state (of {ends}, {where})",
-                )
-                for ends in ("hidden states", "the last state", "both")
-            ),
-        )
-    return f"equal within {worst:.1g}, values and gradients"
-
-
-def _loop(cell: Cell) -> Run:
-    def run(inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden = []
-        for x in inputs.unbind():
-            state = cell.step(x, state)
-            hidden.append(state[0])
-        return torch.stack(hidden), state
-
-    return run
-
-
-def _gradients(cell: Cell, run: Run, data: tuple[Tensor, State], ends: str) -> list[Tensor]:
-    """Of an arbitrary weighted sum of what a run ends with, by all that it depends on."""
-    inputs = data[0].clone().requires_grad_()
-    state = tuple(part.clone().requires_grad_() for part in data[1])
-    hidden, end = run(inputs, state)
-    tensors = {"hidden states": [hidden], "the last state": list(end), "both": [hidden, *end]}[ends]
-    if not any(tensor.requires_grad for tensor in tensors):
-        raise Refuted(f"no gradient goes through {ends}")
-    weights = [torch.linspace(-1, 2, tensor.numel()).to(tensor).view_as(tensor) for tensor in tensors]
-    total = torch.stack([(weight * tensor).sum() for weight, tensor in zip(weights, tensors, strict=True)]).sum()
-    return list(torch.autograd.grad(total, [*cell.parameters(), inputs, *state], materialize_grads=True))
-
-
-def two_windows_are_one(cls: type[Cell]) -> str:
-    """A window cut in two, the state handed on, gives what it gives in one piece: a cell remembers nothing else.
-    Look at: what is kept in `self`, what is averaged over time, and whether `unroll` uses the state that it is given.
-    """
-    worst = 0.0
-    cell = make_cell(cls)
-    inputs, state = make_data(cell, 6, SEQUENCES)
-    whole = flat(cell.unroll(inputs, state))
-    for cut in (1, 3, 5):
-        first, middle = cell.unroll(inputs[:cut], state)
-        second, end = cell.unroll(inputs[cut:], middle)
-        what = f"that of one piece, cut at step {cut} of 6"
-        worst = max(worst, agree(flat((torch.cat([first, second]), end)), whole, what))
-    stepped, now = [], state
-    for x in inputs.unbind():
-        hidden, now = cell.unroll(x[None], now)
-        stepped.append(hidden)
-    worst = max(worst, agree(flat((torch.cat(stepped), now)), whole, "that of one piece, cut at every step"))
-    return f"equal within {worst:.1g}, cut at steps 1, 3, 5 and at all"
-
-
-def sequences_do_not_mix(cls: type[Cell]) -> str:
-    """Each sequence of a batch gives what it gives alone, by `unroll`, `step` and `linearize`.
-    Look at: means over the batch, and values that depend on a sequence's place in it.
-    """
-    cell = make_cell(cls)
-    inputs, state = make_data(cell, 6, SEQUENCES)
-    turned = inputs.flip(1), tuple(part.flip(0) for part in state)
-    worst = max(_mixing(cell, inputs, state), _mixing(cell, *turned))
-    return f"equal within {worst:.1g}, B = {SEQUENCES}, in two orders"
-
-
-def _mixing(cell: Cell, inputs: Tensor, state: State) -> float:
-    worst = 0.0
-    together, stepped = cell.unroll(inputs, state), cell.step(inputs[0], state)
-    local = cell.linearize(inputs[0], state)
-    for b in range(inputs.shape[1]):
-        own = slice(b, b + 1)
-        x, mine = inputs[:, own], tuple(part[own] for part in state)
-        found = [together[0][:, own], *(part[own] for part in together[1])]
-        worst = max(worst, agree(found, flat(cell.unroll(x, mine)), f"sequence {b}'s alone, by unroll"))
-        found = [part[own] for part in stepped]
-        worst = max(worst, agree(found, cell.step(x[0], mine), f"sequence {b}'s alone, by step"))
-        alone = cell.linearize(x[0], mine)
-        found = [local.by_state[:, :, own], local.by_gate[:, :, own], local.transition[own]]
-        expected = [alone.by_state, alone.by_gate, alone.transition]
-        worst = max(worst, agree(found, expected, f"sequence {b}'s alone, by linearize"))
-    return worst
-
-
 def leaves_the_rest_alone(cls: type[Cell]) -> str:
     """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, and nothing of the process.
     Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, and noise.
@@ -256,7 +159,7 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
     exact = make_cell(cls)
     inputs, state = make_data(exact, 6, SEQUENCES)
     expected = flat(exact.unroll(inputs, state))
-    slopes = _gradients(exact, exact.unroll, (inputs, state), "both")
+    slopes = gradients_of(exact, exact.unroll, (inputs, state), "both")
     made: dict[str, Callable[[], Cell]] = {
         "made in float32": lambda: make_cell(cls, dtype=torch.float32),
         "put to float32": lambda: make_cell(cls).float(),
@@ -265,14 +168,14 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
         for how, make in made.items():
             cell, where = make().to(device), f"{how}, on {device}"
             data = inputs.to(device).float(), tuple(part.to(device).float() for part in state)
-            runs: dict[str, Run] = {"unroll": cell.unroll, "step": _loop(cell)}
+            runs: dict[str, Run] = {"unroll": cell.unroll, "step": step_by_step(cell)}
             for name, run in runs.items():
                 found = flat(run(*data))
                 for tensor in found:
                     if (tensor.dtype, tensor.device.type) != (torch.float32, device):
                         raise Refuted(f"{name} gives {tensor.dtype} on {tensor.device.type} ({where})")
                 worst = max(worst, agree(double(found), expected, f"float64's, by {name} ({where})", SINGLE[device]))
-            gradients = double(_gradients(cell, cell.unroll, data, "both"))
+            gradients = double(gradients_of(cell, cell.unroll, data, "both"))
             worst = max(worst, agree(gradients, slopes, f"float64's gradient ({where})", SINGLE[device]))
             local = cell.linearize(data[0][0], data[1])
             if (local.transition.dtype, local.by_gate.dtype) != (torch.float32, torch.float32):

@@ -6,17 +6,14 @@ some tasks have but a few different ones.
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from throughtime.parts import BadInput
 from throughtime.tasks import Batch, Task
 
+from .batches import copied, difference, draws_nothing, every_batch
 from .problems import draws
 from .process import seeded, undisturbed
 from .refuted import NotPromised, Refuted
@@ -26,12 +23,6 @@ SIGMAS = 6.0
 
 MANY = 256
 """Training sequences that are looked for in judged data."""
-
-STREAM_SIZES = (32, 4, 1)
-"""A stream may refuse sizes: the largest of these that it takes."""
-
-MOST_BATCHES = 60
-"""That a stream is followed for."""
 
 
 def batches_have_their_form(task: Task) -> str:
@@ -80,11 +71,11 @@ def repeats_with_its_generator(task: Task) -> str:
         task.test()
     with seeded(2):
         again = task.sample(4, generator=draws(5))
-    if differing := _difference(first, again):
+    if differing := difference(first, again):
         raise Refuted(f"two samples with the same seed differ in their {differing}")
-    if _difference(first, task.sample(4, generator=draws(7))):
+    if difference(first, task.sample(4, generator=draws(7))):
         return "the same to the bit; another seed gives another batch"
-    if _draws_nothing(task):
+    if draws_nothing(task):
         return "the same to the bit; nothing is drawn, all sequences are one"
     raise Refuted("another seed gives the same batch")
 
@@ -101,13 +92,13 @@ def judged_data_is_fixed(task: Task) -> str:
     for make in makes:
         with seeded(1):
             one = make()
-            first = [_copied(one.validation()), _copied(one.test())]
+            first = [copied(one.validation()), copied(one.test())]
         with seeded(2):
             other = make()
             other.sample(5, generator=draws(1))
             again = [other.test(), other.validation()][::-1]
         for name, before, after in zip(("validation", "test"), first, again, strict=True):
-            if differing := _difference(before, after):
+            if differing := difference(before, after):
                 where = "at a second call" if make is makes[0] else "of a second instance"
                 raise Refuted(f"{name} {where} differs in its {differing}")
         sizes = [f"{batch.size} × {batch.length}" for batch in first]
@@ -119,11 +110,11 @@ def judged_data_is_apart(task: Task) -> str:
     """No sequence of `test` counts in `validation`, and none of either is drawn in training, but by chance.
     Look at: two seeds that are the same, splits by time that overlap, windows that reach into the part after theirs.
     """
-    if _draws_nothing(task):
+    if draws_nothing(task):
         raise NotPromised("nothing is drawn: all sequences are one")
     validation, test = task.validation(), task.test()
     training = task.sample(MANY, generator=draws(11))
-    if not _difference(validation, test):
+    if not difference(validation, test):
         raise Refuted("validation and test are the same")
     words = []
     steps = min(batch.length for batch in (training, validation, test))
@@ -179,149 +170,3 @@ def _stretches(batch: Batch, steps: int) -> tuple[Tensor, Tensor]:
         numbers += mixed[k : k + last] * by_step[k]
         counts |= True if batch.mask is None else batch.mask[k : k + last]
     return numbers, counts
-
-
-def feeds_back_its_targets(task: Task) -> str:
-    """With `feedback`, the last o inputs of a step are the target of the step before, wherever that target counts.
-    Look at: which features come last and which step they are of; one-hot for "symbol", the scaled value for "real".
-    """
-    if task.feedback is None:
-        raise NotPromised("feedback is None")
-    if task.feedback not in ("real", "symbol"):
-        raise Refuted(f"feedback is {task.feedback!r}; there are 'real', 'symbol' and None")
-    batches = list(every_batch(task))
-    steps = sum(_check_fed(task, name, batch, _counted(batch)) for name, batch, _ in batches)
-    if not steps:  # no target that counts has a step after it
-        steps = sum(_check_fed(task, name, batch, _everywhere(batch)) for name, batch, _ in batches)
-    return f"the last {task.output_size} of {task.input_size} inputs, at {steps:,} steps"
-
-
-def _check_fed(task: Task, name: str, batch: Batch, looked_at: Tensor) -> int:
-    """How many targets were looked at, of those that are to be, (T, B)."""
-    o, real = task.output_size, batch.targets.is_floating_point()
-    if real != (task.feedback == "real"):
-        raise Refuted(f"feedback is {task.feedback!r}, and targets of {name} are {'values' if real else 'classes'}")
-    if batch.inputs.shape[2] < o:
-        raise Refuted(f"{batch.inputs.shape[2]} inputs can't hold {o} that are fed back")
-    fed, truth = batch.inputs[1:, :, -o:], _truth(batch, o)[:-1]
-    wrong = _unlike(fed, truth) & looked_at[:-1]
-    if wrong.any():
-        t, b = wrong.nonzero()[0].tolist()
-        told = f"{_shown(fed[t, b])}, and targets[{t}, {b}] is {_shown(truth[t, b])}"
-        raise Refuted(f"inputs[{t + 1}, {b}, -{o}:] of {name} is {told}")
-    return int(looked_at[:-1].sum())
-
-
-def goes_on_without_end(task: Task) -> str:
-    """`batches` never ends and repeats with its generator; one that `continues` begins where the last one ended.
-    Look at: `continues`, which must be False for the first batch and wherever a pass begins anew; the order of tracks;
-    and draws that do not take `generator=generator`.
-    """
-    with undisturbed():
-        size = _stream_size(task)
-        stream, twin = (iter(task.batches(size, generator=draws(3))) for _ in range(2))
-        previous, continued = None, 0
-        for number in range(1, MOST_BATCHES + 1):
-            batch = next(stream, None)
-            if batch is None:
-                raise Refuted(f"it ends after {number - 1} batches of {size}")
-            if number <= 4:
-                _check_twin(batch, next(twin, None), f"batch {number}")
-            if batch.size != size:
-                raise Refuted(f"batch {number} has {batch.size} sequences for {size}")
-            if batch.continues:
-                continued += 1
-                _check_continues(task, previous, batch, f"batch {number}")
-            elif number == 2 and previous and not _difference(previous, batch) and not _draws_nothing(task):
-                raise Refuted("the second batch is the first again")
-            previous = batch
-    return f"{number} batches of {size}, of which {continued or 'none'} continue{'' if continued > 1 else 's'} the last"
-
-
-def _stream_size(task: Task) -> int:
-    """The largest of a few sizes that the task takes."""
-    for size in STREAM_SIZES[:-1]:
-        try:
-            next(iter(task.batches(size, generator=draws(0))))
-        except (BadInput, ValueError):
-            continue
-        return size
-    return STREAM_SIZES[-1]
-
-
-def _check_twin(batch: Batch, other: Batch | None, name: str) -> None:
-    if other is None:
-        raise Refuted(f"{name} is missing at a second pass with the same seed")
-    if differing := _difference(batch, other):
-        raise Refuted(f"{name} with the same seed differs in its {differing}")
-
-
-def _check_continues(task: Task, previous: Batch | None, batch: Batch, name: str) -> None:
-    if previous is None:
-        raise Refuted("the first batch continues another")
-    if task.feedback is None:
-        return
-    fed, given = batch.inputs[0, :, -task.output_size :], _truth(previous, task.output_size)[-1]
-    wrong = _unlike(fed, given) & _counted(previous)[-1]
-    if wrong.any():
-        b = int(wrong.nonzero()[0])
-        raise Refuted(
-            f"{name} continues the last one, but in sequence {b} it is fed {_shown(fed[b])} where that ended with "
-            f"{_shown(given[b])}"
-        )
-
-
-def every_batch(task: Task) -> Iterator[tuple[str, Batch, int]]:
-    """Of every kind, with the size that was asked for; 0 where none was."""
-    yield "sample(1)", task.sample(1, generator=draws(0)), 1
-    yield "sample(3)", task.sample(3, generator=draws(0)), 3
-    for batch in islice(task.batches(1, generator=draws(0)), 2):
-        yield "batches(1)", batch, 1
-    yield "validation", task.validation(), 0
-    yield "test", task.test(), 0
-
-
-def _difference(one: Batch, other: Batch) -> str:
-    """Which part of two batches differs; empty where none does."""
-    if one.continues != other.continues:
-        return "continues"
-    pairs = {
-        "inputs": (one.inputs, other.inputs),
-        "targets": (one.targets, other.targets),
-        "mask": (_counted(one), _counted(other)),
-    }
-    return next((name for name, pair in pairs.items() if not torch.equal(*pair)), "")
-
-
-def _draws_nothing(task: Task) -> bool:
-    """Whether all sequences are one and the same, whatever the seed."""
-    batches = [task.sample(2, generator=draws(seed)) for seed in (0, 1, 2)]
-    first = batches[0].window(0, batches[0].length)
-    alike = all(not _difference(first, batch) for batch in batches[1:])
-    return alike and all(bool((part == part[:, :1]).all()) for part in (first.inputs, first.targets))
-
-
-def _copied(batch: Batch) -> Batch:
-    mask = None if batch.mask is None else batch.mask.clone()
-    return replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone(), mask=mask)
-
-
-def _truth(batch: Batch, outputs: int) -> Tensor:
-    """What each step's target is when it is fed back, (T, B, o)."""
-    return batch.targets if batch.targets.is_floating_point() else one_hot(batch.targets, outputs).float()
-
-
-def _unlike(one: Tensor, other: Tensor) -> Tensor:
-    return ~torch.isclose(one, other, rtol=1e-5, atol=1e-6).all(dim=-1)
-
-
-def _counted(batch: Batch) -> Tensor:
-    return _everywhere(batch) if batch.mask is None else batch.mask
-
-
-def _everywhere(batch: Batch) -> Tensor:
-    return torch.ones(batch.length, batch.size, dtype=torch.bool)
-
-
-def _shown(values: Tensor) -> str:
-    return f"({', '.join(f'{value:.4g}' for value in values.tolist()[:3])}{', …' if len(values) > 3 else ''})"
