@@ -62,6 +62,13 @@ class Algorithm(ABC):
             generator: the source of the algorithm's own random draws.
         """
 
+    def refuses(self, network: Network) -> str:
+        """Why it can't be used on a network, its cell, its sizes or its closed loop; empty where it can.
+
+        A suite skips such a row with this reason before anything runs, and verification leaves such networks out.
+        """
+        return ""
+
 
 def detach(state: State) -> State:
     """The state without its graph, and without the memory of the window whose end it was a view of."""

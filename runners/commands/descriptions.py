@@ -7,7 +7,9 @@ from typing import Any
 
 from throughtime.algorithms import Algorithm
 from throughtime.forcings import Forcing
+from throughtime.networks import CELLS, Network, make_network
 from throughtime.parts import BadInput, Broken, Registry, Unavailable
+from throughtime.parts.containment import contained
 from throughtime.parts.registry import source_file, third_party
 from throughtime.parts.specs import nearest
 from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
@@ -137,7 +139,25 @@ def _algorithm(cls: type[Algorithm]) -> list[str]:
         value = getattr(cls, promise, None)
         shown = "depends on the parameters" if value is None else "any length" if value == math.inf else value
         lines.append(f"{promise + ':':<13}{shown}")
-    return lines
+    return [*lines, *_served(cls)]
+
+
+def _served(cls: type[Algorithm]) -> list[str]:
+    """Which cells it serves, and why not the others; nothing where it refuses none."""
+    if cls.refuses is Algorithm.refuses:
+        return []
+    try:
+        with contained(f"asking {cls.__name__} which cells it serves"):
+            algorithm = cls()
+            reasons = {name: algorithm.refuses(_small(name)) for name in CELLS.names()}
+    except (TypeError, Broken) as error:
+        return [f"cells:       not shown ({error})"]
+    lines = [f"cells:       {', '.join(name for name, reason in reasons.items() if not reason) or 'none'}"]
+    return lines + [f"             not {name}: {reason}" for name, reason in reasons.items() if reason]
+
+
+def _small(cell: str) -> Network:
+    return make_network(cell, input_size=1, hidden_size=2, output_size=1, seed=0)
 
 
 def _brief(cls: type, name: str) -> str:

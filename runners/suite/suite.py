@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
+import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
-from throughtime.algorithms import make_algorithm
+from throughtime.algorithms import Algorithm, make_algorithm
 from throughtime.forcings import make_forcing
 from throughtime.networks import CELLS
 from throughtime.parts import BadInput, Broken, Unavailable
+from throughtime.parts.containment import contained
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.tasks import TASKS, Task, make_task
 
@@ -125,7 +127,19 @@ class Group:
                 f"{self.forcing} judges whole windows of hidden states, which {self.algorithm} does not differentiate: "
                 "it needs a backward-mode algorithm, such as full or truncated"
             )
-        return ""
+        return self._refusal()
+
+    def _refusal(self) -> str:
+        """Why the algorithm refuses the network that it would be given; empty where it does not."""
+        algorithm = make_algorithm(self.algorithm)
+        if type(algorithm).refuses is Algorithm.refuses:
+            return ""
+        with contained(f"asking {self.algorithm} whether it serves {self.cell} on {self.task}"):
+            task, sizes = make_task(self.task), {"hidden_size": self.experiment.hidden_size}
+            dtype = getattr(torch, self.experiment.dtype)
+            network = task.make_network(self.cell, **sizes, seed=0, dtype=dtype, device="cpu")
+            reason = algorithm.refuses(make_forcing(self.forcing).begin(network, task.feedback, seed=0))
+        return f"{self.algorithm} does not serve {self.cell}: {reason}" if reason else ""
 
     def tuning(self, device: str) -> dict[Choice, list[RunConfig]]:
         """The tuning runs of each point of the grid; none where the grid is a single point."""

@@ -16,20 +16,22 @@ from .contract import (
     leaves_the_rest_alone,
     losses_are_means,
     repeats_with_its_generator,
-    sees_each_step_of_the_optimizer,
     serves_each_precision_and_device,
     shares_sum_to_one,
     works_everywhere,
 )
+from .moving import goes_on_as_one_sequence, sees_each_step_of_the_optimizer, starts_from_clean_gradients
 from .promises import differentiates_what_unroll_gives, is_exact_up_to, is_online, is_unbiased
 
 CHECKS: Sequence[Callable[[Algorithm], str]] = (
     works_everywhere,
     fills_every_gradient,
+    starts_from_clean_gradients,
     shares_sum_to_one,
     losses_are_means,
     ignores_masked_targets,
     carries_the_state_on,
+    goes_on_as_one_sequence,
     leaves_the_rest_alone,
     repeats_with_its_generator,
     is_exact_up_to,

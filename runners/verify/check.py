@@ -80,7 +80,8 @@ class Check(Generic[T]):
         except Refuted as refuted:
             measured, failed = str(refuted), True
         except (Exception, SystemExit) as error:
-            measured, failed = f"{type(error).__name__}: {' '.join(str(error).split())}{place(error)}", True
+            notes = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+            measured, failed = f"{type(error).__name__}: {' '.join(str(error).split())}{place(error)}{notes}", True
         finally:
             restore(before)
         if self.reason:

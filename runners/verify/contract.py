@@ -10,26 +10,21 @@ from throughtime.algorithms import Algorithm
 from throughtime.runners.training.measure import carried
 
 from .agreement import agree, listed
-from .problems import CELLS, FORCINGS, MASKS, Problem, distance, every_problem, largest, make_problem
+from .problems import FORCINGS, MASKS, Problem, distance, every_problem, largest, make_problem, problem_for, served
 from .process import seeded, undisturbed
-from .refuted import NotPromised, Refuted
-
-UNMOVED = 1e-12
-"""Two losses that differ by less are the same."""
+from .refuted import Refuted
 
 
 def works_everywhere(algorithm: Algorithm) -> str:
-    """Takes every cell, forcing, mask, one sequence or several, one step or several, without an error.
+    """Takes every cell that it does not refuse, every forcing and mask, one sequence or several, one step or several.
     Look at: shapes that you assume; inputs are (T, B, m), `network.unroll` and `network.step` serve any network, and a
     mask may leave a window without targets.
     """
-    problems = [*every_problem(), make_problem(length=1), make_problem(length=1, size=1)]
+    problems = [*every_problem(algorithm), problem_for(algorithm, 1), problem_for(algorithm, 1, 1)]
     for problem in problems:
-        try:
-            problem.estimate(algorithm)
-        except Exception as error:
-            raise type(error)(f"{error} ({problem.name})").with_traceback(error.__traceback__) from error
-    return f"{len(problems)} problems: {', '.join(CELLS)}; {', '.join(FORCINGS)}; targets at {', '.join(MASKS)}"
+        problem.estimate(algorithm)
+    cells = ", ".join(served(algorithm))
+    return f"{len(problems)} problems: {cells}; {', '.join(FORCINGS)}; targets at {', '.join(MASKS)}"
 
 
 def fills_every_gradient(algorithm: Algorithm) -> str:
@@ -38,7 +33,7 @@ def fills_every_gradient(algorithm: Algorithm) -> str:
     `p.grad = …` for every parameter before every `yield`.
     """
     count = 0
-    for cell in CELLS:
+    for cell in served(algorithm):
         for mask in ("every step", "the last step"):
             problem = make_problem(cell, mask=mask)
             for parameter in problem.network.parameters():
@@ -69,7 +64,7 @@ def shares_sum_to_one(algorithm: Algorithm) -> str:
     """
     near = []
     for mask in MASKS:
-        problem = make_problem(mask=mask)
+        problem = problem_for(algorithm, mask=mask)
 
         def total(seed: int, problem: Problem = problem) -> Tensor:
             weights = [float(update.weight) for update in problem.updates(algorithm, seed=seed)]
@@ -88,7 +83,7 @@ def losses_are_means(algorithm: Algorithm) -> str:
     """
     near = []
     for mask in MASKS:
-        problem = make_problem(mask=mask)
+        problem = problem_for(algorithm, mask=mask)
         with torch.no_grad():
             expected = problem.batch.mean_loss(problem.network.unroll(problem.batch.inputs)[0]).double().reshape(1)
         near.append(agree(_total_loss(algorithm, problem), expected, f"mean loss ({problem.name})"))
@@ -108,13 +103,13 @@ def ignores_masked_targets(algorithm: Algorithm) -> str:
     Look at: losses taken without the mask: `batch.losses` and `batch.mean_loss` know it, `batch.loss` does not.
     """
     for mask in MASKS[1:]:
-        problem = make_problem(mask=mask)
+        problem = problem_for(algorithm, mask=mask)
         left_out = ~problem.batch.mask if problem.batch.mask is not None else None
         targets = problem.batch.targets + 5 * (0 if left_out is None else left_out[..., None])
         other = replace(problem, batch=replace(problem.batch, targets=targets))
         if largest(problem.estimate(algorithm), other.estimate(algorithm)) > 0:
             raise Refuted(f"other values of targets that do not count change the gradient ({problem.name})")
-    empty = make_problem()
+    empty = problem_for(algorithm)
     empty = empty.masked(torch.zeros(empty.batch.length, empty.batch.size, dtype=torch.bool))
     weight = sum(float(update.weight) for update in empty.updates(algorithm))
     gradient = empty.estimate(algorithm)
@@ -133,7 +128,7 @@ def carries_the_state_on(algorithm: Algorithm) -> str:
     Look at: which state you hand on (the one after the window's last step) and that it is detached; a carry that is
     None starts from zeros.
     """
-    for cell in CELLS:
+    for cell in served(algorithm):
         whole = make_problem(cell, length=10)
         first, second = whole.part(0, 6), whole.part(6, 10)
         carry = None
@@ -147,14 +142,15 @@ def carries_the_state_on(algorithm: Algorithm) -> str:
             outputs, _ = whole.network.unroll(second.batch.inputs, state)
             expected = second.batch.mean_loss(outputs).double().reshape(1)
         agree(_total_loss(algorithm, second, carry), expected, f"mean loss given the carry ({second.name})")
-    return f"the loss of steps 6 to 9 given the carry of steps 0 to 5 is that of one run ({', '.join(CELLS)})"
+    cells = ", ".join(served(algorithm))
+    return f"the loss of steps 6 to 9 given the carry of steps 0 to 5 is that of one run ({cells})"
 
 
 def leaves_the_rest_alone(algorithm: Algorithm) -> str:
     """Changes p.grad and nothing else: no parameter, input, target or mask, no random or other state of the process.
     Look at: operations in place (`_` at the end, `out=`, `p.data`), `torch.manual_seed`, and anything set globally.
     """
-    problem = make_problem("gru", mask="some steps")
+    problem = make_problem(served(algorithm)[-1], mask="some steps")
     network, batch = problem.network, problem.batch
     tensors = {**dict(network.state_dict()), "inputs": batch.inputs, "targets": batch.targets, "mask": batch.mask}
     before = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
@@ -176,10 +172,11 @@ def repeats_with_its_generator(algorithm: Algorithm) -> str:
     """The same generator gives the same numbers, whatever was computed before and whatever else is random.
     Look at: draws that do not take `generator=generator`, and what an instance keeps from one call to the next.
     """
-    problem = make_problem("lstm")
+    cell = served(algorithm)[-1]
+    problem = make_problem(cell)
     with seeded(1):
         first = problem.estimate(algorithm, seed=5)
-    make_problem("lstm", length=4).estimate(algorithm, seed=6)
+    make_problem(cell, length=4).estimate(algorithm, seed=6)
     with seeded(2):
         again = problem.estimate(algorithm, seed=5)
     if apart := largest(first, again):
@@ -188,32 +185,13 @@ def repeats_with_its_generator(algorithm: Algorithm) -> str:
     return f"the same to the bit; another seed {f'moves it by {other:.2g}' if other else 'changes nothing'}"
 
 
-def sees_each_step_of_the_optimizer(algorithm: Algorithm) -> str:
-    """Where the parameters change between two updates, the next one is taken at the new ones.
-    Look at: losses and gradients that are computed before the first `yield`.
-    """
-    problem = make_problem("rnn", length=24)
-    still = [float(update.loss) for update in problem.updates(algorithm)]
-    if len(still) < 2:
-        raise NotPromised("one update a batch")
-    moved = []
-    for update in problem.updates(algorithm):
-        moved.append(float(update.loss))
-        with torch.no_grad():
-            for parameter in problem.network.parameters():
-                parameter.add_(0.1)
-    if stale := [number for number in range(1, len(still)) if abs(moved[number] - still[number]) < UNMOVED]:
-        raise Refuted(f"the loss of update {stale[0] + 1} of {len(still)} is the one at the old parameters")
-    return f"every loss of {len(still)} updates after the first is another one"
-
-
 def serves_each_precision_and_device(algorithm: Algorithm) -> str:
     """float32 gives float64's gradient to rounding, on the CPU and on a CUDA GPU where there is one.
     Look at: tensors made without the inputs' dtype and device: `torch.zeros(…)` in place of `inputs.new_zeros(…)`.
     """
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     worst = 0.0
-    for cell in CELLS:
+    for cell in served(algorithm):
         expected = make_problem(cell).estimate(algorithm)
         for device in devices:
             found = make_problem(cell, dtype=torch.float32, device=device).estimate(algorithm)

@@ -1,6 +1,8 @@
 """Problems on which algorithms are verified: small networks, noise to learn, and the gradient by the plainest means."""
 
+import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -10,9 +12,12 @@ from torch import Tensor
 
 from throughtime.algorithms import Algorithm, Update, estimate_gradient
 from throughtime.forcings import make_forcing
-from throughtime.networks import Network, make_network
+from throughtime.networks import CELLS as EVERY_CELL
+from throughtime.networks import Network, State, make_network
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
+
+from .refuted import NotPromised
 
 Gradient = dict[str, Tensor]
 
@@ -31,11 +36,45 @@ class Problem:
 
     def estimate(self, algorithm: Algorithm, carry: Any = None, *, seed: int = 0) -> Gradient:
         """The algorithm's gradient at frozen parameters."""
-        return estimate_gradient(algorithm, self.network, self.batch, carry, generator=draws(seed))
+        self._soil()
+        with self._named():
+            return estimate_gradient(algorithm, self.network, self.batch, carry, generator=draws(seed))
 
-    def updates(self, algorithm: Algorithm, carry: Any = None, *, seed: int = 0) -> Iterator[Update]:
-        """The algorithm's updates."""
-        return algorithm.updates(self.network, self.batch, carry, generator=draws(seed))
+    def updates(
+        self, algorithm: Algorithm, carry: Any = None, *, seed: int = 0, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """The algorithm's updates, by draws from a seed, or from a generator that goes on."""
+        self._soil()
+        with self._named():
+            yield from algorithm.updates(self.network, self.batch, carry, generator=generator or draws(seed))
+
+    def _soil(self) -> None:
+        """What stood in p.grad before is nobody's to build on."""
+        for parameter in self.network.parameters():
+            parameter.grad = torch.full_like(parameter, 17.0)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """An error says on which problem it arose."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"on {self.name}")
+            raise
+
+    def warm(self) -> "Problem":
+        """The same, but a sequence begins in a state that is not zero, as it may be in the middle of a stream."""
+        network = copy.deepcopy(self.network)
+        cell, generator = network.cell, draws(3)
+        shapes = [part.shape for part in cell.initial_state(1)]
+        parts = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+        def initial_state(size: int) -> State:
+            like = next(network.parameters())
+            return tuple(part.to(like).expand(size, -1).clone() for part in parts)
+
+        cell.initial_state = initial_state  # type: ignore[method-assign]
+        return Problem(f"{self.name}, from a state that is not zero", network, self.batch)
 
     def part(self, start: int, stop: int) -> "Problem":
         """The same network on the steps start … stop − 1 alone."""
@@ -97,12 +136,35 @@ def make_problem(
     return Problem(name, network.to(device=device, dtype=dtype), batch.to(device=device, dtype=dtype))
 
 
-def every_problem(length: int = 7) -> Iterator[Problem]:
-    """Each cell with each forcing, of values and of symbols, and with each mask, for three sequences and for one."""
-    for cell, forcing, symbols in product(CELLS, FORCINGS, (False, True)):
-        yield make_problem(cell, length, forcing=forcing, symbols=symbols, mask="some steps")
-    for cell, mask, size in product(CELLS, MASKS, (1, 3)):
+def every_problem(algorithm: Algorithm, length: int = 7) -> Iterator[Problem]:
+    """Of each cell that the algorithm serves: each forcing, of values and of symbols, and each mask, B = 3 and 1."""
+    cells = served(algorithm)
+    for cell, forcing, symbols in product(cells, FORCINGS, (False, True)):
+        problem = make_problem(cell, length, forcing=forcing, symbols=symbols, mask="some steps")
+        if not algorithm.refuses(problem.network):
+            yield problem
+    for cell, mask, size in product(cells, MASKS, (1, 3)):
         yield make_problem(cell, length, size, mask=mask)
+
+
+def served(algorithm: Algorithm) -> list[str]:
+    """The cells that an algorithm does not refuse: of the built-in ones, else of all that are known.
+
+    Raises:
+        NotPromised: there is none; with the reasons.
+    """
+    reasons: dict[str, str] = {}
+    for cells in (CELLS, [name for name in EVERY_CELL.names() if name not in CELLS]):
+        reasons |= {cell: algorithm.refuses(make_problem(cell).network) for cell in cells}
+        if found := [cell for cell in cells if not reasons[cell]]:
+            return found
+    told = "; ".join(f"{cell}: {reason}" for cell, reason in reasons.items())
+    raise NotPromised(f"it serves no cell that is known here ({told}): load the plugin that has its cell beside it")
+
+
+def problem_for(algorithm: Algorithm, length: int = 7, size: int = 3, **options: Any) -> Problem:
+    """A problem on the first cell that the algorithm serves; options as of `make_problem`."""
+    return make_problem(served(algorithm)[0], length, size, **options)
 
 
 def exact_gradient(problem: Problem) -> Gradient:

@@ -24,7 +24,7 @@ from throughtime.tasks import TASKS, make_task
 from .algorithm import algorithm_checks
 from .cell import cell_checks
 from .check import Check, Finding
-from .problems import make_problem
+from .problems import Problem, problem_for
 from .task import task_checks
 
 DEADLINE = 120.0
@@ -148,23 +148,23 @@ def _costs(spec: str, files: tuple[str, ...]) -> str:
     with heard(Tail()):
         load_plugins(files)
         torch.set_num_threads(1)
-        problem = make_problem(length=LENGTH, size=SIZE, units=UNITS, dtype=torch.float32)
         both = [make_algorithm(spec), make_algorithm("full")]
+        problem = problem_for(both[0], LENGTH, SIZE, units=UNITS, dtype=torch.float32)
         seconds: list[list[float]] = [[], []]
         for _ in range(ROUNDS):
             for algorithm, taken in zip(both, seconds, strict=True):
-                taken.append(_seconds(algorithm))
+                taken.append(_seconds(algorithm, problem))
         mine, full = (count_updates(algorithm, problem.network, problem.batch) for algorithm in both)
+        cell = problem.name.partition(",")[0]
         ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
         return (
-            f"costs of a batch beside full BPTT's (rnn, T={LENGTH}, B={SIZE}, {UNITS} units): {ratio:.2g} × its time, "
+            f"costs of a batch beside full BPTT's ({cell}, T={LENGTH}, B={SIZE}, {UNITS} units): {ratio:.2g} × its time, "
             f"{mine.peak_bytes / full.peak_bytes:.2g} × its peak bytes ({mine.peak_bytes:,}), "
             f"{mine.flops / full.flops:.2g} × its FLOPs, {mine.ops / full.ops:.2g} × its operators"
         )
 
 
-def _seconds(algorithm: Algorithm) -> float:
-    problem = make_problem(length=LENGTH, size=SIZE, units=UNITS, dtype=torch.float32)
+def _seconds(algorithm: Algorithm, problem: Problem) -> float:
     start = time.perf_counter()
     for _ in problem.updates(algorithm):
         pass

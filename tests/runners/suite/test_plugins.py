@@ -8,6 +8,7 @@ from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts import BadInput, Broken, containment, registry
 from throughtime.runners import load_results, run_suite
 from throughtime.runners.commands.descriptions import description, listing
+from throughtime.runners.execution.run import plan_suite
 from throughtime.runners.records.manifest import RunStore
 from throughtime.runners.showing.plots import draw_figures
 from throughtime.runners.showing.summary import summarise
@@ -54,6 +55,13 @@ evaluations = 1
 seeds = 1
 deadline = 60
 """
+
+
+REFUSING = """    def refuses(self, network):
+        gates = len(network.cell.weight_hh_l0) // network.cell.hidden_size
+        return "" if gates == 1 else f"it knows one gate, and there are {gates}"
+
+    def updates("""
 
 
 @pytest.fixture(autouse=True)
@@ -318,3 +326,32 @@ def test_results_are_read_without_the_plugins_that_made_them(write, tmp_path):
     assert [table.task for table in tables] == ["mine(length=16)", "two_lag(length=16)"]
     assert "tenth" in {row.name for row in tables[0].rows}
     assert draw_figures(tmp_path / "out")
+
+
+class TestRefusal:
+    @pytest.fixture
+    def suite(self, write):
+        load_plugin(write(text=GOOD.replace("    def updates(", REFUSING)))
+        text = TINY.replace('algorithms = ["full", "tenth"]', 'algorithms = ["full", "tenth"]\ncells = ["rnn", "gru"]')
+        return parse_suite(text, "tiny", origin="tiny.toml")
+
+    def test_the_row_is_skipped_with_the_reason_in_the_plan(self, suite, tmp_path):
+        outlook = plan_suite(suite, tmp_path / "out")
+        reason = "tenth does not serve gru: it knows one gate, and there are 3"
+        assert list(outlook.skipped.values()) == [reason]
+        assert outlook.report == 3
+
+    def test_the_others_run_and_it_is_a_row(self, suite, tmp_path):
+        summary = run_suite(suite, tmp_path / "out", only={"algorithm": "tenth"})
+        assert summary.statuses == {"done": 1, "skipped": 1}
+        assert summary.failed == 0
+
+    def test_describe_says_which_cells_it_serves(self, suite):
+        text = description("tenth")
+        assert "cells:       rnn" in text
+        assert "not lstm: it knows one gate, and there are 4" in text
+
+    def test_one_that_fails_when_it_is_asked_is_a_row(self, write, tmp_path):
+        load_plugin(write(text=GOOD.replace("    def updates(", REFUSING.replace("return", "1 / 0\n        return"))))
+        outlook = plan_suite(parse_suite(TINY, "tiny", origin="tiny.toml"), tmp_path / "out")
+        assert "ZeroDivisionError" in next(iter(outlook.broken.values()))

@@ -2,6 +2,7 @@
 
 import pytest
 from defects import DEFECTS, Coin, Sound
+from defects_in_time import IN_TIME
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts import BadInput
@@ -22,7 +23,7 @@ BY_DESIGN = {
         "carries_the_state_on": "the state that it hands on is warmed up from zero over burn_in steps"
     }
 }
-SEEDED = [(check, defect) for check, defects in DEFECTS.items() for defect in defects]
+SEEDED = [(check, defect) for every in (DEFECTS, IN_TIME) for check, defects in every.items() for defect in defects]
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
@@ -45,8 +46,9 @@ def test_a_defect_is_caught_by_its_check(check, defect):
 
 
 def test_each_check_has_three_defects():
-    assert {check.__name__ for check in CHECKS} == set(DEFECTS)
-    assert min(len(defects) for defects in DEFECTS.values()) >= 3
+    seeded = [check for check, _ in SEEDED]
+    assert {check.__name__ for check in CHECKS} == set(seeded)
+    assert min(seeded.count(check) for check in seeded) >= 3
 
 
 def test_failing_says_what_was_promised_measured_and_where_to_look():
@@ -92,3 +94,57 @@ def test_an_unknown_check_is_told():
 
 AFFECTED = ("losses_are_means", "carries_the_state_on", "is_exact_up_to", "differentiates_what_unroll_gives")
 WRONG_SUM = dict.fromkeys(AFFECTED, "it is the sum")
+
+
+class ForOneCell(Sound):
+    """Works on one gate alone, in an open loop, and says so."""
+
+    def refuses(self, network):
+        if type(network).__name__ == "ClosedLoop":
+            return "it has no gradient through a closed loop"
+        own = network.cell.weight_hh_l0.shape[0] == network.cell.hidden_size
+        return "" if own else "it knows one gate alone"
+
+    def backward(self, network, loss):
+        assert not self.refuses(network)
+        super().backward(network, loss)
+
+
+class ForNoCell(Sound):
+    def refuses(self, network):
+        return "no cell is good enough"
+
+
+def test_an_honest_algorithm_for_one_cell_is_verified_on_that():
+    findings = check_algorithm(ForOneCell())
+    assert not [finding for finding in findings if finding.bad]
+    (everywhere,) = [finding for finding in findings if finding.check == "works_everywhere"]
+    assert "problems: rnn; " in everywhere.measured
+
+
+def test_one_for_no_cell_that_is_known_is_told_so():
+    for finding in check_algorithm(ForNoCell()):
+        assert finding.outcome == "not promised"
+        assert "it serves no cell that is known here (rnn: no cell is good enough;" in finding.measured or (
+            finding.check in ("is_unbiased", "differentiates_what_unroll_gives")
+        )
+
+
+def test_one_for_one_cell_that_is_wrong_on_it_fails():
+    class Wrong(ForOneCell):
+        exact_up_to = 4
+
+    with pytest.raises(AssertionError, match="is_exact_up_to: failed"):
+        check_algorithm(Wrong())
+
+
+def test_an_error_says_on_which_problem_it_arose():
+    class Fails(Sound):
+        def forward(self, network, window, state):
+            if len(network.initial_state(1)) == 2:
+                raise RuntimeError("two parts of a state are too many")
+            return super().forward(network, window, state)
+
+    (found,) = [check.find() for check in algorithm_checks(Fails()) if check.name == "carries_the_state_on"]
+    assert "two parts of a state are too many" in found.measured
+    assert "on lstm, teacher forcing of values" in found.measured
