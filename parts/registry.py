@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
+import types
 import typing
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -188,7 +190,7 @@ def third_party(cls: type) -> bool:
 def check_parameters(subject: str, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as the constructor's annotations want them; `BadInput` for unknown, missing or mistyped ones."""
     signature = inspect.signature(cls).parameters
-    annotations = typing.get_type_hints(getattr(cls, "__init__"), include_extras=True)  # noqa: B009
+    annotations = _annotations(cls)
     for name in given:
         if name not in signature:
             raise BadInput(f"{subject} has no parameter {name!r}; {nearest(name, signature)}")
@@ -205,3 +207,21 @@ def check_parameters(subject: str, cls: type, given: Mapping[str, Any]) -> dict[
             wanted = "; or ".join(dict.fromkeys(detail["msg"].lower() for detail in error.errors()))
             raise BadInput(f"{subject}: {name}={given[name]!r} is not allowed: {wanted}") from None
     return checked
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    """The constructor's annotations, each read by itself.
+
+    In a file with ``from __future__ import annotations`` they are text, and what is imported for a type checker alone
+    is not there to be looked up: such a parameter may be anything.
+    """
+    init = getattr(cls, "__init__")  # noqa: B009 (of the class, whatever it is)
+    names = {**vars(sys.modules.get(cls.__module__, typing)), **getattr(init, "__globals__", {})}
+    found: dict[str, Any] = {}
+    for name, annotation in getattr(init, "__annotations__", {}).items():
+        one = types.SimpleNamespace(__annotations__={name: annotation})
+        try:
+            found |= typing.get_type_hints(one, globalns=names, include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            found[name] = Any
+    return found

@@ -19,7 +19,7 @@ from .refuted import NotPromised, Refuted
 
 T = TypeVar("T")
 
-Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "not promised"]
+Outcome = Literal["passed", "failed", "expected failure", "unexpected pass", "not promised", "not measured"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Finding:
         check: its name.
         promised: in words.
         measured: in words.
-        outcome: an expected failure is one of `expected_failures` that failed; one of them that passed is unexpected.
+        outcome: an expected failure is one of `expected_failures` that failed; one of them that passed is unexpected;
+            not measured is what took too long by the clock on the wall alone.
         look_at: what to read, where it failed; the reason, where that was expected.
     """
 
@@ -43,7 +44,7 @@ class Finding:
     @property
     def bad(self) -> bool:
         """Whether something must be mended."""
-        return self.outcome in ("failed", "unexpected pass")
+        return self.outcome in ("failed", "unexpected pass", "not measured")
 
     def __str__(self) -> str:
         look = f"\n    look at: {self.look_at}" if self.look_at else ""

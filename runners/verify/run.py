@@ -1,5 +1,7 @@
 """``throughtime verify``: every check of a part, each with a deadline, in a process that the part may wreck."""
 
+import math
+import signal
 import statistics
 import textwrap
 import time
@@ -27,8 +29,16 @@ from .check import Check, Finding
 from .problems import Problem, problem_for
 from .task import task_checks
 
+try:
+    import resource
+except ImportError:  # not on every system
+    resource = None  # type: ignore[assignment]
+
 DEADLINE = 120.0
-"""Seconds for one check; those of the built-ins take about one."""
+"""CPU seconds for one check, whatever else the machine does; those of the built-ins take about one."""
+
+PATIENCE = 10.0
+"""By how much more the clock on the wall may show: a check that waits for what never comes uses no CPU."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,12 @@ def verify(part: Part, say: Callable[[str], None], deadline: float = DEADLINE) -
     say(f"{part}: {len(names)} checks\n")
     with worker_pool(1) as pool:
         for name in names:
-            future = pool.schedule(_find, args=(part, name, files), timeout=deadline)
+            future = pool.schedule(_find, args=(part, name, files, deadline), timeout=PATIENCE * deadline)
             finding = _finding(name, future, deadline)
             findings.append(finding)
             say(in_words(finding))
         if part.kind == "algorithm":
-            say(_in_words_of_costs(pool.schedule(_costs, args=(part.spec, files), timeout=deadline)))
+            say(_in_words_of_costs(pool.schedule(_costs, args=(part.spec, files), timeout=PATIENCE * deadline)))
     return findings
 
 
@@ -117,13 +127,22 @@ def tally(findings: Sequence[Finding]) -> str:
     return ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(sorted(outcomes)))
 
 
-def _find(part: Part, name: str, files: tuple[str, ...]) -> Finding:
+def _find(part: Part, name: str, files: tuple[str, ...], deadline: float) -> Finding:
     """In the worker: one check."""
+    _limit_cpu(deadline)
     tail = Tail()
     with heard(tail):
         load_plugins(files)
         (check,) = (check for check in part.checks() if check.name == name)
         return check.find()
+
+
+def _limit_cpu(seconds: float) -> None:
+    """The kernel ends this process by SIGXCPU when it has used so many more seconds, where there are such limits."""
+    if resource is not None:
+        used = time.process_time()
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds), most))
 
 
 def _finding(name: str, future: Any, deadline: float) -> Finding:
@@ -132,8 +151,12 @@ def _finding(name: str, future: Any, deadline: float) -> Finding:
         finding: Finding = future.result()
         return finding
     except DeadlineExceeded:
-        measured, look = f"it did not end within {deadline:g} s", "loops without an end, or work that grows too fast"
+        waited = f"{PATIENCE * deadline:g} s went by, and it did not use {deadline:g} s of CPU time"
+        return Finding(name, "The check ends.", waited, "not measured", "waiting without an end, or a busy machine")
     except pebble.ProcessExpired as error:
+        if error.exitcode == -getattr(signal, "SIGXCPU", 0):
+            measured = f"it did not end within {deadline:g} s of CPU time"
+            return Finding(name, "The check ends.", measured, "failed", "endless loops, or work that grows too fast")
         measured, look = f"the process {death(error.exitcode)}", "os._exit, a crash in native code, too much memory"
     except Exception as error:
         measured, look = one_line(error), "what the constructor does"
@@ -158,7 +181,8 @@ def _costs(spec: str, files: tuple[str, ...]) -> str:
         cell = problem.name.partition(",")[0]
         ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
         return (
-            f"costs of a batch beside full BPTT's ({cell}, T={LENGTH}, B={SIZE}, {UNITS} units): {ratio:.2g} × its time, "
+            f"costs of a batch beside full BPTT's ({cell}, T={LENGTH}, B={SIZE}, {UNITS} units): "
+            f"{ratio:.2g} × its time, "
             f"{mine.peak_bytes / full.peak_bytes:.2g} × its peak bytes ({mine.peak_bytes:,}), "
             f"{mine.flops / full.flops:.2g} × its FLOPs, {mine.ops / full.ops:.2g} × its operators"
         )

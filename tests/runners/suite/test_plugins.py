@@ -355,3 +355,41 @@ class TestRefusal:
         load_plugin(write(text=GOOD.replace("    def updates(", REFUSING.replace("return", "1 / 0\n        return"))))
         outlook = plan_suite(parse_suite(TINY, "tiny", origin="tiny.toml"), tmp_path / "out")
         assert "ZeroDivisionError" in next(iter(outlook.broken.values()))
+
+
+LATER = """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from throughtime.algorithms.full import Full
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Later(Full):
+    \"\"\"As linters ask for it.\"\"\"
+
+    def __init__(self, rate: float = 0.5, kind: Literal["a", "b"] = "a", names: Sequence[str] | None = None) -> None:
+        self.rate, self.kind, self.names = rate, kind, names
+"""
+
+
+class TestAnnotationsThatAreText:
+    @pytest.fixture(autouse=True)
+    def _later(self, write):
+        load_plugin(write("later.py", LATER))
+
+    def test_what_is_imported_for_a_type_checker_alone_may_be_anything(self):
+        assert make_algorithm("later(names=['x'])").names == ["x"]
+
+    def test_the_other_parameters_are_checked(self):
+        assert make_algorithm("later(rate=0.25, kind='b')").kind == "b"
+        with pytest.raises(BadInput, match="rate='fast' is not allowed"):
+            make_algorithm("later(rate='fast')")
+        with pytest.raises(BadInput, match="kind='c' is not allowed"):
+            make_algorithm("later(kind='c')")
+
+    def test_it_is_described(self):
+        assert "written: later(rate=0.5, kind='a', names=None)" in description("later")

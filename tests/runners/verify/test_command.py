@@ -12,6 +12,7 @@ BAD = '''
 
 import os
 import sys
+import time
 
 import torch
 
@@ -19,12 +20,14 @@ from throughtime.algorithms.full import Full
 
 
 class Wrecking(Full):
-    """Ends the process at long sequences, loops at streams, exits, prints and meddles elsewhere."""
+    """Ends the process at long sequences, waits at some, loops at streams, exits, prints and meddles elsewhere."""
 
     def updates(self, network, batch, carry=None, *, generator=None):
         print("y" * 1_000_000)
         if batch.length == 24:
             os._exit(3)
+        if batch.length == 16:
+            time.sleep(1000)
         if carry is not None:
             while True:
                 pass
@@ -38,23 +41,26 @@ class Wrecking(Full):
 def test_a_built_in_passes(throughtime):
     process = throughtime("verify", "truncated(k1=2, k2=5)")
     assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stdout.startswith("algorithm truncated(k1=2, k2=5): 14 checks")
+    assert process.stdout.startswith("algorithm truncated(k1=2, k2=5): 16 checks")
     assert "measured  equal within" in process.stdout
     assert "costs of a batch beside full BPTT's" in process.stdout
-    assert process.stdout.endswith("1 not promised, 13 passed.\n")
+    assert process.stdout.endswith("1 not promised, 15 passed.\n")
 
 
-def test_what_wrecks_its_process_is_a_verdict(tmp_path):
+def test_what_wrecks_its_process_is_a_verdict(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PATIENCE", 4)
     (tmp_path / "bad.py").write_text(BAD, encoding="utf-8")
     findings = {}
     said = []
     (part,) = run.parts(str(tmp_path / "bad.py"))
-    for finding in run.verify(part, said.append, deadline=12):
+    for finding in run.verify(part, said.append, deadline=4):
         findings[finding.check] = finding
     plugins.forget()
-    assert len(findings) == 14
+    assert len(findings) == 16
     assert "the process ended with exit code 3" in findings["sees_each_step_of_the_optimizer"].measured
-    assert "did not end within 12 s" in findings["carries_the_state_on"].measured
+    assert "did not end within 4 s of CPU time" in findings["carries_the_state_on"].measured
+    assert findings["is_online"].outcome == "not measured"
+    assert "16 s went by" in findings["is_online"].measured
     assert "SystemExit: not long enough" in findings["works_everywhere"].measured
     assert "the default dtype: changed for the whole process" in findings["leaves_the_rest_alone"].measured
     assert findings["repeats_with_its_generator"].outcome == "passed"
