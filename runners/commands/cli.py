@@ -12,6 +12,7 @@ from .list import list_names
 from .new import new
 from .plot import plot
 from .run import run
+from .screen import make_patient
 from .table import table
 from .verify import verify
 
@@ -42,4 +43,5 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main() -> None:
     """The entry point of the `throughtime` command."""
+    make_patient()
     app()

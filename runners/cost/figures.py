@@ -7,7 +7,7 @@ largest size; where theory names a range, or nothing, there is none.
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from throughtime.runners.showing.canvas import Look, canvas, looks, nothing, plain_log, save
+from throughtime.runners.showing.canvas import Look, as_text, canvas, looks, nothing, plain_log, save
 
 from .point import Axis, Cost
 from .scaling import Quantity
@@ -51,6 +51,7 @@ def write_figures(directory: str | Path) -> list[Path]:
     return [save(figure, folder / f"{name}.png") for name, figure in draw_figures(load_costs(directory)).items()]
 
 
+@as_text
 def draw_figures(costs: Costs) -> "dict[str, Figure]":
     """A figure for each axis that a sweep goes along, by the axis's name."""
     known = looks(list(dict.fromkeys(line.algorithm for line in costs.lines)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from throughtime.runners.records.store import Asked, Store
+from throughtime.runners.records.store import Asked, Key, Store
 
 from .point import Cost
 from .scaling import Scaling, scaling
@@ -26,7 +26,7 @@ class LineKeys(BaseModel):
     sweep: int
     cell: str
     algorithm: str
-    keys: tuple[str, ...]
+    keys: tuple[Key, ...]
 
 
 class Manifest(Asked):

@@ -13,6 +13,7 @@ from throughtime.algorithms import make_algorithm
 from throughtime.networks import CELLS
 from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest
+from throughtime.parts.text import OneLine, Plain
 from throughtime.runners.suite.written import (
     COST_SUITES,
     Count,
@@ -100,9 +101,9 @@ class CostSuite(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    title: str
-    description: str = ""
+    name: OneLine
+    title: OneLine
+    description: Plain = ""
     sweeps: tuple[Sweep, ...] = Field(min_length=1)
 
 

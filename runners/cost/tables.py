@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from throughtime.runners.records.files import write_text
 from throughtime.runners.showing.rows import bytes_in_words
@@ -178,14 +179,15 @@ def print_tables(costs: Costs, console: Console) -> None:
     broken = {cost.key: cost for line in costs.lines for cost in line.costs if cost.status != "done"}
     rows = [point_row(cost) for cost in {**largest, **broken}.values()]
     draw(console, "The largest size of each sweep, and what is not done", POINT_HEADINGS, rows)
-    console.print(f"Measured on: {costs.measured_on}. Every point, and what the columns mean: table.md.", style="dim")
+    told = f"Measured on: {costs.measured_on}. Every point, and what the columns mean: table.md."
+    console.print(told, style="dim", markup=False)
 
 
 def draw(console: Console, title: str, headings: list[str], rows: list[list[str]]) -> None:
     """A table drawn to the terminal's width."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title, style="italic"), title_justify="left")
     for name in headings:
         table.add_column(name.strip(), overflow="fold")
     for row in rows:
-        table.add_row(*(word.replace("[", "\\[") for word in row))
+        table.add_row(*map(Text, row))
     console.print(table)

@@ -1,5 +1,6 @@
 """In a worker process: one job, to the record of how it ended; every way of ending is a status with a reason."""
 
+import contextlib
 import io
 import json
 import multiprocessing
@@ -53,8 +54,9 @@ def execute(job: Job[R], notes: str) -> R:
 
     def note(progress: Progress) -> None:
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-        fresh.replace(path)
+        with contextlib.suppress(OSError):  # a full disk costs the progress on the screen, and no run
+            fresh.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            fresh.replace(path)
 
     record, printed = job.started(), Tail()
     try:
@@ -75,7 +77,7 @@ def noted(notes: Path, job: Job[R]) -> Progress | None:
     """How far a job is, as its worker noted it; None where it did not yet."""
     try:
         return Progress(**json.loads((notes / job.key).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (OSError, ValueError, TypeError):
         return None
 
 

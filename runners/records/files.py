@@ -1,12 +1,16 @@
 """Files that are there whole or not at all: written under a temporary name, then renamed."""
 
+import contextlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from throughtime.parts import BadInput
 
 _TEMPORARY = re.compile(r"\..+\.\d+")
 
@@ -22,16 +26,43 @@ def is_temporary(name: str) -> bool:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary file's path; the file takes the place of `path` when the block ends, and goes where it fails."""
+    """A temporary file's path; the file takes the place of `path` when the block ends, and goes where it fails.
+
+    Raises:
+        BadInput: the disk is full, say, or the folder is gone; what stood there before is unharmed.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise BadInput(
+                f"{str(path)!r} can't be written: {error.strerror or error}; what is finished is kept: mend that, and "
+                "give the same command again"
+            ) from error
         raise
+
+
+def read_regular(path: Path) -> bytes:
+    """A file's content; of a regular file alone, since reading a FIFO or a device may never end.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BadInput: it is something else, or it can't be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadInput(f"{str(path)!r} is no regular file: remove it, or give another directory")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BadInput(f"{str(path)!r} can't be read: {error.strerror or error}; give another directory") from None
 
 
 def write_text(path: Path, text: str) -> Path:

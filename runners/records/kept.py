@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from throughtime.parts.text import Plain
+
 Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
 
 
@@ -18,9 +20,9 @@ class Kept(BaseModel):
 
     key: str = ""
     status: Status = "done"
-    reason: str = ""
-    traceback: str = ""
-    printed: str = ""
+    reason: Plain = ""
+    traceback: Plain = ""
+    printed: Plain = ""
     plugins: dict[str, str] = {}
     deadline: float | None = None
 

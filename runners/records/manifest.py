@@ -1,12 +1,16 @@
 """The directory of a suite's results: the manifest, which orders the runs by the rows of a table, and their records."""
 
-from pydantic import BaseModel, ConfigDict
+import math
+from dataclasses import replace
 
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from throughtime.parts.text import one_line
 from throughtime.runners.suite.suite import Choice, Suite
 from throughtime.tasks import Metric, Reference
 
 from .record import Record
-from .store import Asked, Store
+from .store import Asked, Key, Store
 
 
 class TaskFacts(BaseModel):
@@ -18,6 +22,19 @@ class TaskFacts(BaseModel):
     metric: Metric
     references: tuple[Reference, ...]
     horizon: int = 0
+
+    @field_validator("references")
+    @classmethod
+    def _sound(cls, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+        for one in references:
+            if not math.isfinite(one.value):
+                raise ValueError(f"the reference {one.name!r} is {one.value}")
+        return tuple(replace(one, name=one_line(one.name), source=one_line(one.source)) for one in references)
+
+    @field_validator("metric")
+    @classmethod
+    def _plain(cls, metric: Metric) -> Metric:
+        return replace(metric, name=one_line(metric.name))
 
 
 class GroupKeys(BaseModel):
@@ -32,8 +49,8 @@ class GroupKeys(BaseModel):
     algorithm: str
     target: float | None
     choice: Choice | None
-    tuning: tuple[str, ...]
-    report: tuple[str, ...]
+    tuning: tuple[Key, ...]
+    report: tuple[Key, ...]
 
 
 class Manifest(Asked):

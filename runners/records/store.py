@@ -11,15 +11,18 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import filelock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from throughtime.parts import BadInput
 
-from .files import is_temporary, write_json
+from .files import is_temporary, read_regular, write_json
 from .kept import Kept
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
+"""Of a record, in a manifest: it is a part of a path."""
 
 _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json", "figures"
 
@@ -151,7 +154,7 @@ class Store(Generic[M, R]):
     def manifest(self) -> M:
         """The manifest; `BadInput` if another version of throughtime wrote it."""
         try:
-            written = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            written = json.loads(read_regular(self.manifest_path))
             if isinstance(written, dict) and written.get("format") != self.format:
                 raise BadInput(
                     f"{str(self.directory)!r} has {self.contents} of format {written.get('format')}, written by "
@@ -159,8 +162,9 @@ class Store(Generic[M, R]):
                     "directory"
                 )
             return self.manifest_type.model_validate(written)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-            raise BadInput(f"{str(self.manifest_path)!r} can't be read ({error}); give another directory") from None
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise BadInput(f"{str(self.manifest_path)!r} can't be read ({reason}); give another directory") from None
 
     def write_manifest(self, manifest: M) -> None:
         """Replace the manifest."""
@@ -171,9 +175,13 @@ class Store(Generic[M, R]):
         return self.directory / self.records / f"{key}.json"
 
     def record(self, key: str) -> R | None:
-        """The record of a key; None where there is none, or where what there is can't be read."""
+        """The record of a key; None where there is none, or where what there is can't be read.
+
+        Raises:
+            BadInput: there is something else in its place, a folder say.
+        """
         try:
-            return self.record_type.model_validate_json(self.record_path(key).read_bytes())
+            return self.record_type.model_validate_json(read_regular(self.record_path(key)))
         except (FileNotFoundError, ValidationError):
             return None
 
@@ -191,9 +199,10 @@ class Store(Generic[M, R]):
     def environment(self) -> dict[str, Any]:
         """The environment of the last execution; empty where none is recorded."""
         try:
-            return dict(json.loads((self.directory / _ENVIRONMENT).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            written = json.loads(read_regular(self.directory / _ENVIRONMENT))
+        except (OSError, ValueError, RecursionError):
             return {}
+        return written if isinstance(written, dict) else {}
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Replace the environment."""

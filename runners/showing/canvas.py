@@ -1,9 +1,10 @@
 """What all figures share: the grid of panels, the legend, and the references drawn in and named at the edge."""
 
+import functools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from throughtime.runners.records.files import whole
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+D = TypeVar("D")
+F = TypeVar("F")
 
 DPI = 150
 COLUMNS = 3
@@ -61,6 +65,19 @@ def canvas(titles: Sequence[str], title: str, kinds: int = 1) -> tuple["Figure",
         for ax in row[len(titles) :]:
             ax.remove()
     return figure, [row[: len(titles)] for row in axes]
+
+
+def as_text(draw: Callable[[D], F]) -> Callable[[D], F]:
+    """The same drawing function, but what is between two dollar signs is no formula: titles come from outside."""
+
+    @functools.wraps(draw)
+    def drawn(what: D) -> F:
+        import matplotlib as mpl
+
+        with mpl.rc_context({"text.parse_math": False}):
+            return draw(what)
+
+    return drawn
 
 
 def save(figure: "Figure", path: Path) -> Path:

@@ -6,12 +6,13 @@ marks where. The plotting libraries are imported when a figure is drawn: they ta
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import canvas, legend, levels, nothing, plain_log, save, whole_numbers
+from .canvas import as_text, canvas, legend, levels, nothing, plain_log, save, whole_numbers
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 def write_figures(directory: str | Path) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results."""
     folder = Path(directory) / "figures"
-    return [save(figure, folder / f"{name}.png") for name, figure in draw_figures(directory).items()]
+    return [save(draw(), folder / f"{name}.png") for name, draw in _figures(directory).items()]
 
 
 def draw_figures(directory: str | Path) -> "dict[str, Figure]":
     """Every figure by name; `BadInput` if the directory holds no results."""
+    return {name: draw() for name, draw in _figures(directory).items()}
+
+
+def _figures(directory: str | Path) -> "dict[str, Callable[[], Figure]]":
+    """What draws each figure, one after the other: together they may fill the memory."""
     drawing = Drawing(directory)
     figures: dict[str, Callable[[Drawing], Figure]] = {
         "frontier": frontiers,
@@ -38,7 +44,7 @@ def draw_figures(directory: str | Path) -> "dict[str, Figure]":
     }
     if drawing.panels_by("forcing", closed=True):
         figures["horizon"] = horizons
-    return {name: draw(drawing) for name, draw in figures.items()}
+    return {name: partial(as_text(draw), drawing) for name, draw in figures.items()}
 
 
 def _by_seed_mean(frame: pd.DataFrame, x: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .rows import heading, protocol, short_cells, short_headings
 from .summary import Summary, TaskTable
@@ -32,14 +33,15 @@ def print_tables(summary: Summary, console: Console) -> None:
 
 def _draw(table: TaskTable, console: Console) -> list[str]:
     """Draw a table; the names of the columns that did not fit."""
-    drawn = Table(title=heading(table), caption=protocol(table), title_justify="left", caption_justify="left")
+    title, caption = Text(heading(table), style="italic"), Text(protocol(table), style="dim italic")  # no markup
+    drawn = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     names, rows = short_headings(table), [short_cells(table, row) for row in table.rows]
     shown = _that_fit(names, rows, console.width)
     for name in (names[number] for number in shown):
         drawn.add_column(name, justify="right" if name in _RIGHT else "left", overflow="fold")
     for row, words in zip(table.rows, rows, strict=True):
         style = "" if row.kind == "run" else "italic dim"
-        drawn.add_row(*(words[number].replace("[", "\\[") for number in shown), style=style)
+        drawn.add_row(*(Text(words[number]) for number in shown), style=style)
     console.print(drawn)
     return [name for number, name in enumerate(names) if number not in shown]
 

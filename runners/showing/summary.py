@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from throughtime.parts.text import one_line
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore
 from throughtime.runners.records.results import load_results
 from throughtime.runners.suite.suite import Choice, Experiment
@@ -132,7 +133,7 @@ def summarise(directory: str | Path) -> Summary:
         _task_table(manifest, results, manifest.suite.experiments[number], groups)
         for (_, _, number), groups in blocks.items()
     )
-    machine = str(store.environment().get("machine", "not recorded"))
+    machine = one_line(str(store.environment().get("machine", "not recorded")))
     return Summary(manifest.suite.title, machine, tables)
 
 

@@ -1,4 +1,4 @@
-"""Tables as files, for reading, for computing and for a paper, from a results directory's summary."""
+"""Tables as files, for reading, for computing and for a paper (`latex.py`), from a results directory's summary."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import pandas as pd
 
 from throughtime.runners.records.files import write_text
 
+from .latex import latex
 from .rows import LEGEND, cells, heading, headings, protocol, short_cells, short_headings
 from .summary import COSTS, Row, Summary, TaskTable, summarise
 
@@ -35,29 +36,6 @@ def _parts(
 def _escaped(word: str, row: Row) -> str:
     plain = word.replace("|", "\\|").replace("\n", " ")
     return f"*{plain}*" if row.kind != "run" and plain else plain
-
-
-def latex(summary: Summary) -> str:
-    """The short tables as LaTeX tabulars for booktabs, one `table` environment each: the whole ones fit no page."""
-    parts = []
-    for table in summary.tables:
-        frame = pd.DataFrame([short_cells(table, row) for row in table.rows], columns=short_headings(table))
-        frame = frame.map(lambda word: word.replace("–", "--"))
-        parts_of_caption = [summary.title, heading(table), protocol(table), f"Measured on: {summary.machine}."]
-        caption = _plain_latex(". ".join(parts_of_caption))
-        for sign, words in (("↓", "$\\downarrow$"), ("↑", "$\\uparrow$"), ("×", "$\\times$")):
-            caption = caption.replace(sign, words)
-        styled = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-        parts.append(styled.to_latex(hrules=True, position="t", caption=caption))
-    return "\n".join(parts)
-
-
-_ESCAPES = {sign: f"\\{sign}" for sign in "_%#&${}"}
-_ESCAPES |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
-
-
-def _plain_latex(text: str) -> str:
-    return "".join(_ESCAPES.get(sign, sign) for sign in text)
 
 
 def csv(summary: Summary) -> str:

@@ -21,6 +21,7 @@ from throughtime.networks import CELLS
 from throughtime.parts import BadInput, Broken, Unavailable
 from throughtime.parts.containment import contained
 from throughtime.parts.specs import nearest, parse_spec
+from throughtime.parts.text import OneLine, Plain
 from throughtime.tasks import TASKS, Task, make_task
 
 from .config import Budget, RunConfig
@@ -193,9 +194,9 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    title: str
-    description: str = ""
+    name: OneLine
+    title: OneLine
+    description: Plain = ""
     experiments: tuple[Experiment, ...] = Field(min_length=1)
 
     def groups(self) -> list[Group]:
