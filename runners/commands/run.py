@@ -25,7 +25,7 @@ def run(
     plugin: Plugins = None,
 ) -> None:
     """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
-    from throughtime.runners.execution.progress import Bars, Lines
+    from throughtime.runners.execution.progress import shown_on
     from throughtime.runners.execution.run import default_directory, default_workers, plan_suite, run_suite
     from throughtime.runners.suite.suite import load_suite
 
@@ -41,7 +41,7 @@ def run(
         if dry_run:
             say(plan_suite(loaded, directory, device=device, only=filters))
             return
-        with Bars(console) if console.is_terminal else Lines(console) as reporter:
+        with shown_on(console, "runs") as reporter:
             summary = run_suite(
                 loaded, directory, device=device, workers=workers, only=filters, reporter=reporter, on_plan=say
             )

@@ -6,12 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from throughtime.parts import BadInput
+from throughtime.runners.execution.progress import shown_on
 from throughtime.runners.records.machine import busy
 
 from .figures import write_figures
 from .grid import CostRunner
-from .point import Cost
-from .progress import progress
 from .store import CostStore, load_costs, subject
 from .suite import load_cost_suite
 from .tables import print_tables, write_tables
@@ -27,12 +26,8 @@ def measure_suite(name: str, out: Path | None, device: str, console: Console) ->
         say(console, suite.title)
         say(console, f"{runner.points} points, {runner.points - missing} cached; on {device}; results in {directory}")
         _warn_if_busy(console)
-        with progress(console, "Points", missing) as ended:
-
-            def on_cost(cost: Cost) -> None:
-                ended(str(cost.point), "" if cost.status == "done" else f"{cost.status} ({cost.reason})")
-
-            summary = runner.run(on_cost)
+        with shown_on(console, "points") as reporter:
+            summary = runner.run(reporter)
         print_tables(load_costs(directory), console)
         written(console, [*write_tables(directory), *write_figures(directory)])
     tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
@@ -55,8 +50,9 @@ def measure_peers(out: Path | None, device: str, console: Console) -> int:
     with store.locked():
         say(console, f"{len(PEERS)} comparisons with other code, one thread, interleaved; results in {store.directory}")
         _warn_if_busy(console)
-        with progress(console, "Peers", len(PEERS)) as ended:
-            rows = measured_rows(on_group=lambda what: ended(what, ""))
+        with shown_on(console, "comparisons") as shown:
+            shown.start("Measuring", len(PEERS))
+            rows = measured_rows(on_group=lambda what: shown.advance())
         print_rows(rows, console)
         written(console, write_rows(rows, store.directory))
     judged = [row for row in rows if row.limit is not None]

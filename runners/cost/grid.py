@@ -5,17 +5,16 @@ it stopped. A point that raises, runs out of memory or overruns its deadline is 
 """
 
 import importlib.metadata
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import CELLS
 from throughtime.runners.execution.job import Job, Note, Settings
-from throughtime.runners.execution.local import execute
+from throughtime.runners.execution.keep import execute_and_keep
 from throughtime.runners.execution.plan import check_device
-from throughtime.runners.records.machine import arithmetic, environment
+from throughtime.runners.execution.progress import Reporter, Silent
+from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import loaded
 
@@ -88,8 +87,8 @@ class CostRunner:
         records = self.store.read(self.jobs)
         return [job for key, job in self.jobs.items() if not (key in records and records[key].finished(job.deadline))]
 
-    def run(self, on_cost: Callable[[Cost], None] = lambda cost: None) -> Summary:
-        """Measure what is missing; `on_cost` is called with each new record.
+    def run(self, reporter: Reporter | None = None) -> Summary:
+        """Measure what is missing, and tell the reporter of the progress.
 
         The caller holds the directory's lock.
         """
@@ -104,12 +103,7 @@ class CostRunner:
                 lines=tuple(self._lines),
             )
         )
-        if todo:
-            self.store.write_environment(environment(self.device))
-        with closing(execute(todo, workers=1, notes=self.store.notes)) as ending:
-            for cost in ending:
-                self.store.write_record(cost)
-                on_cost(cost)
+        execute_and_keep("Measuring", todo, self.store, device=self.device, workers=1, reporter=reporter or Silent())
         for record in self.store.read(self.jobs).values():
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
         return summary

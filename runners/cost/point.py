@@ -78,6 +78,11 @@ class Cost(Kept):
     flops: int | None = None
     ops: int | None = None
 
+    @property
+    def subject(self) -> str:
+        """The point."""
+        return str(self.point)
+
 
 def measure(point: Point, cost: Cost) -> None:
     """Fill in what a point costs."""

@@ -1,4 +1,4 @@
-"""Showing a suite's progress: live bars on a terminal, a plain line now and then in a log."""
+"""How far a list of jobs is, runs or measurements: live bars on a terminal, a plain line now and then in a log."""
 
 import time
 from types import TracebackType
@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from throughtime.runners.records.record import Record
+from throughtime.runners.records.kept import Kept
 
 from .job import Job
 from .job import Progress as RunProgress
@@ -23,10 +23,10 @@ class Reporter(Protocol):
     """Who is told of what happens."""
 
     def start(self, title: str, total: int) -> None:
-        """A phase of `total` runs begins."""
+        """A phase of `total` jobs begins."""
 
-    def ended(self, record: Record) -> None:
-        """A run ended."""
+    def ended(self, record: Kept) -> None:
+        """A job ended."""
 
     def running(self, jobs: Running) -> None:
         """What is running now."""
@@ -38,7 +38,7 @@ class Silent:
     def start(self, title: str, total: int) -> None:
         """Nothing."""
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Kept) -> None:
         """Nothing."""
 
     def running(self, jobs: Running) -> None:
@@ -46,7 +46,7 @@ class Silent:
 
 
 class Estimate:
-    """Time left, from the rate at which the runs of a phase have ended and how far the running ones are."""
+    """Time left, from the rate at which the jobs of a phase have ended and how far the running ones are."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -64,10 +64,15 @@ class Estimate:
 
 
 class Lines:
-    """Plain lines for a log: progress at most every ten seconds, and each run that did not end well."""
+    """Plain lines for a log: progress at most every ten seconds, and each job that did not end well.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    Args:
+        console: where to.
+        unit: what the jobs are called.
+    """
+
+    def __init__(self, console: Console, unit: str = "runs") -> None:
+        self.console, self.unit = console, unit
         self._estimate = Estimate(0)
         self._last = 0.0
         self._running: list[RunProgress | None] = []
@@ -81,18 +86,23 @@ class Lines:
     def start(self, title: str, total: int) -> None:
         """One line."""
         self._estimate, self._last, self._title = Estimate(total), time.monotonic(), title
-        self._print(f"{title}: {total} runs")
+        self._print(f"{title}: {total} {self.unit}")
 
-    def ended(self, record: Record) -> None:
-        """A line if the last one is long ago, or the run did not end well."""
-        self._estimate.ended += 1
+    def ended(self, record: Kept) -> None:
+        """A line if the last one is long ago, or the job did not end well."""
         if record.status != "done":
-            self._print(f"  {record.status}: {record.config} ({record.reason})")
+            self._print(f"  {_in_words(record)}")
+        self.advance()
+
+    def advance(self) -> None:
+        """One further; a line if the last one is long ago."""
+        self._estimate.ended += 1
         now = time.monotonic()
         if now - self._last >= QUIET_SECONDS or self._estimate.ended == self._estimate.total:
             self._last = now
             left = self._estimate.left(self._running) if self._estimate.ended < self._estimate.total else "complete"
-            self._print(f"  {self._title}: {self._estimate.ended}/{self._estimate.total} runs, {left}".rstrip(", "))
+            ended = f"{self._estimate.ended}/{self._estimate.total} {self.unit}"
+            self._print(f"  {self._title}: {ended}, {left}".rstrip(", "))
 
     def running(self, jobs: Running) -> None:
         """Remembered for the estimate."""
@@ -103,7 +113,7 @@ class Lines:
 
 
 class Bars:
-    """Live bars on a terminal: the phase, and each run in progress with its loss so far."""
+    """Live bars on a terminal: the phase, and each job in progress, a run with its loss so far."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -120,6 +130,7 @@ class Bars:
         self._phase: TaskID | None = None
         self._runs: dict[str, TaskID] = {}
         self._estimate = Estimate(0)
+        self._progress: list[RunProgress | None] = []
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -133,27 +144,40 @@ class Bars:
         for task in (self._phase, *self._runs.values()):
             if task is not None:
                 self.progress.remove_task(task)
-        self._runs, self._estimate = {}, Estimate(total)
+        self._runs, self._estimate, self._progress = {}, Estimate(total), []
         self._phase = self.progress.add_task(title, total=total, note="")
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: Kept) -> None:
         """One further; a line above the bars if it did not end well."""
+        if record.status != "done":
+            self.progress.console.print(_in_words(record), style="yellow", highlight=False, markup=False)
+        self.advance()
+
+    def advance(self) -> None:
+        """One further."""
         self._estimate.ended += 1
         if self._phase is not None:
-            self.progress.advance(self._phase)
-        if record.status != "done":
-            text = f"{record.status}: {record.config} ({record.reason})"
-            self.progress.console.print(text, style="yellow", highlight=False, markup=False)
+            self.progress.update(self._phase, advance=1, note=self._estimate.left(self._progress))
 
     def running(self, jobs: Running) -> None:
-        """A bar for each run in progress."""
+        """A bar for each job in progress, which goes to and fro until it tells how far it is."""
         for key in set(self._runs) - {job.key for job, _ in jobs}:
             self.progress.remove_task(self._runs.pop(key))
         for job, progress in jobs:
             if job.key not in self._runs:
-                self._runs[job.key] = self.progress.add_task(f"  {job}", total=100, note="starting")
+                self._runs[job.key] = self.progress.add_task(f"  {job}", total=None, note="")
             if progress:
                 loss = f"loss {progress.loss:.4g}" if progress.loss is not None else f"score {progress.metric:.4g}"
-                self.progress.update(self._runs[job.key], completed=round(100 * progress.done), note=loss)
+                self.progress.update(self._runs[job.key], total=100, completed=round(100 * progress.done), note=loss)
+        self._progress = [progress for _, progress in jobs]
         if self._phase is not None:
-            self.progress.update(self._phase, note=self._estimate.left([progress for _, progress in jobs]))
+            self.progress.update(self._phase, note=self._estimate.left(self._progress))
+
+
+def shown_on(console: Console, unit: str) -> Bars | Lines:
+    """Bars where there is a terminal, else lines that call the jobs by their unit."""
+    return Bars(console) if console.is_terminal else Lines(console, unit)
+
+
+def _in_words(record: Kept) -> str:
+    return f"{record.status}: {record.subject} ({record.reason})"

@@ -8,19 +8,17 @@ import importlib.metadata
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from throughtime.parts import BadInput
-from throughtime.runners.records.machine import environment
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, subject
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
 
 from .facts import facts_of
 from .job import RunJob
-from .local import execute
+from .keep import execute_and_keep
 from .plan import Outlook, Plan, chosen, make_plan, outlook
 from .progress import Reporter, Silent
 
@@ -148,26 +146,17 @@ class _Phases:
                 self.summary.cached += 1
             elif job.key not in self._ended:
                 todo.append(job)
-        if not todo:
-            return
-        self.store.write_environment(environment(device))
-        self.reporter.start(title, len(todo))
-        notes, on_poll = self.store.notes, self.reporter.running
-        with closing(execute(todo, workers=self.workers, notes=notes, on_poll=on_poll)) as ending:
-            for record in ending:
-                self._keep(record)
-                self.summary.executed += 1
-                self.reporter.ended(record)
+        reporter, workers = self.reporter, self.workers
+        kept = execute_and_keep(title, todo, self.store, device=device, workers=workers, reporter=reporter)
+        self.records |= {record.key: record for record in kept}
+        self.summary.executed += len(kept)
 
     def end(self, jobs: Iterable[RunJob], status: str, reason: str) -> None:
         """Runs that can't be have a record that tells why."""
         for job in jobs:
             self._ended.add(job.key)
-            self._keep(job.ended(status, reason))
-
-    def _keep(self, record: Record) -> None:
-        self.store.write_record(record)
-        self.records[record.key] = record
+            self.records[job.key] = job.ended(status, reason)
+            self.store.write_record(self.records[job.key])
 
 
 def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record]) -> Manifest:

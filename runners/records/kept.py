@@ -1,5 +1,6 @@
 """What every record has, whatever was run: how it ended, and what came with it."""
 
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +26,11 @@ class Kept(BaseModel):
     printed: Plain = ""
     plugins: dict[str, str] = {}
     deadline: float | None = None
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What it is the record of, in words."""
 
     @property
     def broke(self) -> bool:

@@ -69,3 +69,8 @@ class Record(Kept):
     clipped_share: float | None = None
     nonfinite_share: float | None = None
     curve: tuple[Point, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The run's settings."""
+        return str(self.config)

@@ -16,6 +16,9 @@ def test_fresh_and_cached(cost_file, tmp_path, monkeypatch, in_this_process):
     assert fresh.exit_code == cached.exit_code == 0, fresh.output
     assert f"{POINTS} points, 0 cached; on cpu; results in {tmp_path / 'out'}" in fresh.output
     assert "warning: load 9.0 on 2 cores: the machine is busy" in fresh.output
+    assert f"Measuring: {POINTS} points" in fresh.output
+    assert f"  Measuring: {POINTS}/{POINTS} points, complete" in fresh.output
+    assert "Measuring" not in cached.output
     assert f"0 points measured, {POINTS} cached: {POINTS} done." in cached.output
     assert "Exponents in the length T" in cached.output
     assert f"next: throughtime cost {cost_file()} --out {tmp_path / 'out'}" in cached.output

@@ -11,6 +11,7 @@ from throughtime.runners.cost import grid
 from throughtime.runners.cost.grid import CostRunner
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.execution import job, worker
+from throughtime.runners.execution.progress import Silent
 
 from .conftest import POINTS
 
@@ -26,8 +27,10 @@ def runner(cost_file, tmp_path):
 
 
 def run(runner, on_cost=lambda cost: None):
+    told = Silent()
+    told.ended = on_cost
     with runner.store.locked():
-        return runner.run(on_cost)
+        return runner.run(told)
 
 
 def records(directory):

@@ -133,6 +133,7 @@ def test_the_command_writes_the_table_and_counts_the_misses(tmp_path, monkeypatc
     for _ in range(2):  # the second time its own files are there
         result = CliRunner().invoke(app, ["cost", "--peers"])
         assert result.exit_code == 0, result.output
+    assert "  Measuring: 1/1 comparisons, complete" in result.output
     assert "1 of 3 limits met, 2 missed." in result.output
     folder = tmp_path / "results" / "runs" / "cost"
     assert {"peers.md", "peers.csv"} <= {path.name for path in folder.iterdir()}
