@@ -1,7 +1,7 @@
 """The executor of this machine: jobs in, records out, by worker processes with one torch thread each."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures import TimeoutError as DeadlineExceeded
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ OnPoll = Callable[[list[tuple[Job[Any], Progress | None]]], None]
 
 def execute(
     jobs: Iterable[Job[R]], *, workers: int, notes: Path, on_poll: OnPoll = lambda running: None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Execute jobs side by side, and give each record as soon as its job ends.
 
     Args:

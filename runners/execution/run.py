@@ -19,7 +19,7 @@ from throughtime.runners.suite.suite import Suite, load_suite
 from .facts import facts_of
 from .job import RunJob
 from .keep import execute_and_keep
-from .plan import Outlook, Plan, chosen, make_plan, outlook
+from .plan import Obstacle, Outlook, Plan, chosen, make_plan, outlook
 from .progress import Reporter, Silent
 
 
@@ -75,12 +75,12 @@ def run_suite(
         tuning = [job for row in plan.selected for job in row.tuning_jobs]
         phases.execute("Tuning", tuning, device)
         store.write_manifest(_manifest(plan, facts, records))
-        report = []
+        report: list[RunJob] = []
         for row in plan.selected:
             choice = chosen(row, records)
             assert choice is not None, "tuning ended without a choice"
             if row.obstacle:
-                phases.end(row.report[choice], row.obstacle.status, row.obstacle.reason)
+                phases.end(row.report[choice], row.obstacle)
             report += row.report[choice]
         phases.execute("Report", report, device)
         store.write_manifest(_manifest(plan, facts, records))
@@ -151,11 +151,11 @@ class _Phases:
         self.records |= {record.key: record for record in kept}
         self.summary.executed += len(kept)
 
-    def end(self, jobs: Iterable[RunJob], status: str, reason: str) -> None:
+    def end(self, jobs: Iterable[RunJob], obstacle: Obstacle) -> None:
         """Runs that can't be have a record that tells why."""
         for job in jobs:
             self._ended.add(job.key)
-            self.records[job.key] = job.ended(status, reason)
+            self.records[job.key] = job.ended(obstacle.status, obstacle.reason)
             self.store.write_record(self.records[job.key])
 
 
