@@ -11,9 +11,9 @@ from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
-from throughtime.runners.showing.rows import bytes_in_words
 from throughtime.runners.showing.statistics import supported_better
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
+from throughtime.runners.showing.words import bytes_in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results" / "reference"

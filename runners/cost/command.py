@@ -8,6 +8,7 @@ from rich.console import Console
 from throughtime.parts import BadInput
 from throughtime.runners.execution.progress import shown_on
 from throughtime.runners.records.machine import busy
+from throughtime.runners.showing.words import say
 
 from .figures import write_figures
 from .grid import CostRunner
@@ -64,11 +65,6 @@ def measure_peers(out: Path | None, device: str, console: Console) -> int:
 def _warn_if_busy(console: Console) -> None:
     if told := busy():
         console.print(f"warning: {told}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-def say(console: Console, text: str) -> None:
-    """A line as it stands, of any width."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def written(console: Console, paths: list[Path]) -> None:

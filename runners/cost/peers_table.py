@@ -8,9 +8,9 @@ from rich.console import Console
 
 from throughtime.runners.records.files import write_text
 from throughtime.runners.records.machine import machine
+from throughtime.runners.showing.words import draw, markdown_table, say
 
 from .peers import Row
-from .tables import draw, markdown_table
 
 HEADINGS = ["comparison", "at", "median [quartiles]", "limit", "verdict"]
 
@@ -67,4 +67,4 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
     if console.is_terminal:
         draw(console, "Ratios to other code", HEADINGS, [words(row) for row in rows])
     else:
-        console.print(markdown(rows), soft_wrap=True, markup=False, highlight=False, emoji=False)
+        say(console, markdown(rows))

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from throughtime.runners.records.files import write_text
-from throughtime.runners.showing.rows import bytes_in_words
+from throughtime.runners.showing.words import bytes_in_words, draw, markdown_table, number_in_words, say
 from throughtime.runners.training.timing import Spread
 
 from .point import Axis, Cost
@@ -68,11 +66,11 @@ def point_row(cost: Cost) -> list[str]:
         p.algorithm,
         *(str(getattr(p, axis)) for axis in AXES),
         _milliseconds(cost.wall),
-        "" if cost.cpu is None else _number(1e3 * cost.cpu.median),
+        "" if cost.cpu is None else number_in_words(1e3 * cost.cpu.median),
         "" if cost.peak_bytes is None else bytes_in_words(cost.peak_bytes),
         "" if cost.carry_bytes is None else bytes_in_words(cost.carry_bytes),
-        "" if cost.flops is None else _number(cost.flops / p.length / 1e6),
-        "" if cost.ops is None else _number(cost.ops / p.length),
+        "" if cost.flops is None else number_in_words(cost.flops / p.length / 1e6),
+        "" if cost.ops is None else number_in_words(cost.ops / p.length),
         f"{cost.status}: {cost.reason}" if cost.reason else cost.status,
     ]
 
@@ -80,13 +78,8 @@ def point_row(cost: Cost) -> list[str]:
 def _milliseconds(spread: Spread | None) -> str:
     if spread is None:
         return ""
-    median, lower, upper = (_number(1e3 * value) for value in (spread.median, spread.lower, spread.upper))
+    median, lower, upper = (number_in_words(1e3 * value) for value in (spread.median, spread.lower, spread.upper))
     return f"{median} [{lower}, {upper}]"
-
-
-def _number(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def _along(costs: Costs) -> dict[Axis, list[Line]]:
@@ -123,12 +116,6 @@ def markdown(costs: Costs) -> str:
         parts += ["\n".join(reasons(lines))]
     parts += ["**Every point**", markdown_table(POINT_HEADINGS, [point_row(cost) for cost in _points(costs)])]
     return "\n\n".join([*parts, LEGEND])
-
-
-def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
-    """A table of words as Markdown."""
-    plain = [[word.replace("|", "\\|").replace("\n", " ") for word in row] for row in rows]
-    return pd.DataFrame(plain, columns=headings).to_markdown(index=False, disable_numparse=True)
 
 
 def csv(costs: Costs) -> str:
@@ -171,7 +158,7 @@ def write_tables(directory: str | Path) -> list[Path]:
 def print_tables(costs: Costs, console: Console) -> None:
     """On a terminal the exponents, and each line's largest size; in a log everything, as Markdown."""
     if not console.is_terminal:
-        console.print(markdown(costs), soft_wrap=True, markup=False, highlight=False, emoji=False)
+        say(console, markdown(costs))
         return
     for axis, lines in _along(costs).items():
         draw(console, _title(axis), SCALING_HEADINGS, [scaling_rows(line) for line in lines])
@@ -181,13 +168,3 @@ def print_tables(costs: Costs, console: Console) -> None:
     draw(console, "The largest size of each sweep, and what is not done", POINT_HEADINGS, rows)
     told = f"Measured on: {costs.measured_on}. Every point, and what the columns mean: table.md."
     console.print(told, style="dim", markup=False)
-
-
-def draw(console: Console, title: str, headings: list[str], rows: list[list[str]]) -> None:
-    """A table drawn to the terminal's width."""
-    table = Table(title=Text(title, style="italic"), title_justify="left")
-    for name in headings:
-        table.add_column(name.strip(), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)

@@ -4,6 +4,7 @@ from throughtime.runners.suite.suite import Choice
 
 from .statistics import Interval
 from .summary import Row, TaskTable
+from .words import bytes_in_words, number_in_words
 
 HEADINGS = [
     "algorithm",
@@ -108,7 +109,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "exposure bias": "" if row.exposure_bias is None else f"{row.exposure_bias.mean:+.{digits}f}",
         "cosine": "" if cosine is None else f"{cosine:.3f}",
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
-        "ms/step": "" if wall is None else f"{1e3 * wall:.3g}",
+        "ms/step": "" if wall is None else number_in_words(1e3 * wall),
         "memory": "" if memory is None else bytes_in_words(memory),
         "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row.choice),
         "runs": _runs(row),
@@ -134,15 +135,6 @@ def _choice(choice: Choice | None) -> str:
     if choice is None:
         return ""
     return f"lr {choice.learning_rate:g}" + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
-
-
-def bytes_in_words(size: float) -> str:
-    """Three digits and the unit."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.3g} GiB"
 
 
 def _runs(row: Row) -> str:

@@ -1,12 +1,11 @@
 """The short tables on a terminal, or in a log; the whole ones are in files."""
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from .rows import heading, protocol, short_cells, short_headings
 from .summary import Summary, TaskTable
 from .tables import short_markdown
+from .words import draw, say
 
 _RIGHT = ("floor", "free floor", "ms/step", "memory")
 
@@ -20,8 +19,8 @@ WIDEST = 32
 def print_tables(summary: Summary, console: Console) -> None:
     """On a terminal drawn to its width, in a log as Markdown."""
     if not console.is_terminal:
-        console.print(short_markdown(summary), soft_wrap=True, markup=False, highlight=False, emoji=False)
-        console.print("All columns, and what they mean: table.md.", soft_wrap=True, highlight=False)
+        say(console, short_markdown(summary))
+        say(console, "All columns, and what they mean: table.md.")
         return
     left_out: dict[str, None] = {}
     for table in summary.tables:
@@ -33,16 +32,17 @@ def print_tables(summary: Summary, console: Console) -> None:
 
 def _draw(table: TaskTable, console: Console) -> list[str]:
     """Draw a table; the names of the columns that did not fit."""
-    title, caption = Text(heading(table), style="italic"), Text(protocol(table), style="dim italic")  # no markup
-    drawn = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     names, rows = short_headings(table), [short_cells(table, row) for row in table.rows]
     shown = _that_fit(names, rows, console.width)
-    for name in (names[number] for number in shown):
-        drawn.add_column(name, justify="right" if name in _RIGHT else "left", overflow="fold")
-    for row, words in zip(table.rows, rows, strict=True):
-        style = "" if row.kind == "run" else "italic dim"
-        drawn.add_row(*(Text(words[number]) for number in shown), style=style)
-    console.print(drawn)
+    draw(
+        console,
+        heading(table),
+        [names[number] for number in shown],
+        [[words[number] for number in shown] for words in rows],
+        caption=protocol(table),
+        right=_RIGHT,
+        styles=["" if row.kind == "run" else "italic dim" for row in table.rows],
+    )
     return [name for number, name in enumerate(names) if number not in shown]
 
 
