@@ -10,6 +10,7 @@ from throughtime.runners.records.files import write_text
 from .latex import latex
 from .rows import LEGEND, cells, heading, headings, protocol, short_cells, short_headings
 from .summary import COSTS, Row, Summary, TaskTable, summarise
+from .words import markdown_table
 
 
 def markdown(summary: Summary) -> str:
@@ -27,15 +28,14 @@ def _parts(
 ) -> list[str]:
     parts = [f"### {summary.title}", f"Measured on: {summary.machine}."]
     for table in summary.tables:
-        rows = [[_escaped(word, row) for word in words(table, row)] for row in table.rows]
-        body = pd.DataFrame(rows, columns=columns(table)).to_markdown(index=False, disable_numparse=True)
+        rows = [[_marked(word, row) for word in words(table, row)] for row in table.rows]
+        body = markdown_table(columns(table), rows)
         parts += [f"**{heading(table)}**", f"{protocol(table)}.", body]
     return parts
 
 
-def _escaped(word: str, row: Row) -> str:
-    plain = word.replace("|", "\\|").replace("\n", " ")
-    return f"*{plain}*" if row.kind != "run" and plain else plain
+def _marked(word: str, row: Row) -> str:
+    return f"*{word}*" if row.kind != "run" and word else word
 
 
 def csv(summary: Summary) -> str:
