@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from throughtime.parts.text import one_line
 from throughtime.runners.suite.suite import Choice, Suite
@@ -59,6 +59,17 @@ class Manifest(Asked):
     suite: Suite
     tasks: dict[str, TaskFacts]
     groups: tuple[GroupKeys, ...]
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "Manifest":
+        for group in self.groups:
+            if group.task not in self.tasks:
+                raise ValueError(f"a row is of the task {group.task!r}, of which nothing is told")
+            if not 0 <= group.experiment < len(self.suite.experiments):
+                raise ValueError(
+                    f"a row is of experiment {group.experiment}, and there are {len(self.suite.experiments)}"
+                )
+        return self
 
     @property
     def subject(self) -> str:
