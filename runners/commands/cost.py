@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from .options import Device, Out, Plugins, bad_input
+from .options import Device, Out, Plugins, bad_input, make_console
 
 
 def cost(
@@ -23,6 +22,8 @@ def cost(
     from throughtime.runners.cost.command import measure_peers, measure_suite
 
     with bad_input():
-        failed = measure_peers(out, device, Console()) if peers else measure_suite(suite, out, device, Console())
+        failed = (
+            measure_peers(out, device, make_console()) if peers else measure_suite(suite, out, device, make_console())
+        )
     if failed:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from throughtime.networks import CELLS, Network, make_network
 from throughtime.parts import BadInput, Broken, Registry, Unavailable
 from throughtime.parts.containment import contained
 from throughtime.parts.registry import source_file, third_party
-from throughtime.parts.specs import nearest
+from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
 from throughtime.runners.suite.plugins import REGISTRIES
 from throughtime.runners.suite.suite import Suite, load_suite, suite_names
@@ -21,9 +22,9 @@ from throughtime.tasks import Task
 def listing() -> str:
     """All names with a line each."""
     lines = ["suites:"]
-    lines += [f"  {name:<14} {_title(load_suite, name)}" for name in suite_names()]
+    lines += [_entry(name, _title(load_suite, name)) for name in suite_names()]
     lines += ["", "cost suites (`throughtime cost`):"]
-    lines += [f"  {name:<14} {_title(load_cost_suite, name)}" for name in cost_suite_names()]
+    lines += [_entry(name, _title(load_cost_suite, name)) for name in cost_suite_names()]
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
         lines += [_listed(registry, name) for name in registry.names()]
@@ -35,9 +36,19 @@ def _listed(registry: Registry[Any], name: str) -> str:
     try:
         cls = registry.get(name)
     except (BadInput, Broken) as error:
-        return f"  {name:<44} can't be used: {error}"
+        return _entry(name, f"can't be used: {error}")
     mark = f" [{source_file(cls)}]" if third_party(cls) else ""
-    return f"  {_brief(cls, name):<44} {_first_line(cls)}{mark}"
+    return _entry(_brief(cls, name), f"{_first_line(cls)}{mark}")
+
+
+WIDTH, COLUMN = 118, 46
+
+
+def _entry(name: str, words: str) -> str:
+    """A name and words on it, in two columns; long words go on below."""
+    return textwrap.fill(
+        words, WIDTH, initial_indent=f"  {name:<{COLUMN - 2}}", subsequent_indent=" " * COLUMN, break_long_words=False
+    )
 
 
 def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:
@@ -48,20 +59,25 @@ def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:
 
 
 def description(name: str) -> str:
-    """What is called `name`; `BadInput` with the nearest name if nothing is."""
-    if name in cost_suite_names():
-        return _cost_suite(name)
-    if name in suite_names() or name.endswith(".toml"):
+    """All that is called `name`, which may have parameters; `BadInput` with the nearest name if nothing is."""
+    if name.lower().endswith(".toml"):
         return _suite(name)
+    bare, parameters = parse_spec(name)
+    found = []
+    if not parameters:
+        found += [_cost_suite(name)] if name in cost_suite_names() else []
+        found += [_suite(name)] if name in suite_names() else []
     for title, registry in REGISTRIES.items():
-        if name in registry.names():
-            return _part(title.removesuffix("s"), name, registry.get(name))
+        if bare in registry.names():
+            found.append(_part(title.removesuffix("s"), bare, registry.get(bare), name if parameters else ""))
+    if found:
+        return f"\n\n{'─' * 40}\n\n".join(found)
     every = [
         *suite_names(),
         *cost_suite_names(),
         *(one for registry in REGISTRIES.values() for one in registry.names()),
     ]
-    raise BadInput(f"nothing is called {name!r}; {nearest(name, every)}")
+    raise BadInput(f"nothing is called {bare!r}; {nearest(bare, every)}")
 
 
 def _suite(name: str) -> str:
@@ -97,21 +113,24 @@ def _cost_suite(name: str) -> str:
     return "\n".join([*lines, "", f"measure it: throughtime cost {name}"])
 
 
-def _part(kind: str, name: str, cls: type) -> str:
+def _part(kind: str, name: str, cls: type, spec: str = "") -> str:
+    """Of a class; of an instance, where a spec is given."""
     module = inspect.getdoc(inspect.getmodule(cls)) or ""
     lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(cls, name)}"]
     lines += [f"from:    {source_file(cls)}"] if third_party(cls) else []
+    made = REGISTRIES[f"{kind}s"].make(spec) if spec else None
+    lines += [f"shown:   {spec}"] if spec else []
     if issubclass(cls, Task):
-        lines += _task(cls)
+        lines += _task(cls, made)
     if issubclass(cls, Algorithm):
-        lines += _algorithm(cls)
+        lines += _algorithm(made or cls)
     return "\n".join(lines)
 
 
-def _task(cls: type[Task]) -> list[str]:
+def _task(cls: type[Task], made: Task | None) -> list[str]:
     lines = [f"metric:  {cls.metric.name}, {cls.metric.better} is better"]
     try:
-        task = cls()
+        task = made or cls()
         references = task.references()
     except (TypeError, Unavailable) as error:
         return [*lines, f"references: not shown ({error})"]
@@ -120,7 +139,7 @@ def _task(cls: type[Task]) -> list[str]:
         *lines,
         f"sizes:   {task.input_size} inputs, {task.output_size} outputs",
         _feedback(task),
-        "references, with the default parameters:",
+        "references, with these parameters:" if made else "references, with the default parameters:",
         *(f"  {r.value:<10.5g} {r.kind:<9} {r.name:<{width}}  {r.source}" for r in references),
     ]
 
@@ -132,23 +151,24 @@ def _feedback(task: Task) -> str:
     return f"loop:    can be closed: its inputs hold {kind}; scored {task.horizon} steps ahead; any forcing"
 
 
-def _algorithm(cls: type[Algorithm]) -> list[str]:
-    """The promises, where they don't depend on the parameters."""
+def _algorithm(part: type[Algorithm] | Algorithm) -> list[str]:
+    """The promises, of a class where they don't depend on the parameters."""
     lines = []
     for promise in ("exact_up_to", "unbiased", "online"):
-        value = getattr(cls, promise, None)
+        value = getattr(part, promise, None)
         shown = "depends on the parameters" if value is None else "any length" if value == math.inf else value
         lines.append(f"{promise + ':':<13}{shown}")
-    return [*lines, *_served(cls)]
+    return [*lines, *_served(part)]
 
 
-def _served(cls: type[Algorithm]) -> list[str]:
+def _served(part: type[Algorithm] | Algorithm) -> list[str]:
     """Which cells it serves, and why not the others; nothing where it refuses none."""
+    cls = part if isinstance(part, type) else type(part)
     if cls.refuses is Algorithm.refuses:
         return []
     try:
         with contained(f"asking {cls.__name__} which cells it serves"):
-            algorithm = cls()
+            algorithm = part if isinstance(part, Algorithm) else cls()
             reasons = {name: algorithm.refuses(_small(name)) for name in CELLS.names()}
     except (TypeError, Broken) as error:
         return [f"cells:       not shown ({error})"]

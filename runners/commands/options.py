@@ -3,12 +3,16 @@
 Libraries are imported inside the commands, so that help and mistyped options are answered at once.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results directory [results/runs/<suite>].")]
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results directory, as `run` writes it.")]
@@ -34,6 +38,13 @@ Plugins = Annotated[
         help="A Python file whose algorithms, tasks and cells are to be known; more than once for more.",
     ),
 ]
+
+
+def make_console() -> "Console":
+    """The terminal; with NO_COLOR in the environment nothing but text."""
+    from rich.console import Console
+
+    return Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from .options import Device, Out, Plugins, bad_input
+from .options import Device, Out, Plugins, bad_input, make_console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from throughtime.runners.execution.plan import Outlook
 
 
@@ -27,16 +28,19 @@ def run(
     """Run a suite: what is finished is kept, what is missing is run; then the table and the figures."""
     from throughtime.runners.execution.progress import shown_on
     from throughtime.runners.execution.run import default_directory, default_workers, plan_suite, run_suite
+    from throughtime.runners.records.machine import busy
     from throughtime.runners.suite.suite import load_suite
 
     with bad_input():
         loaded = load_suite(suite)
         directory = out or default_directory(loaded)
         filters = _filters(only or [])
-        console = Console()
+        console = make_console()
 
         def say(outlook: "Outlook") -> None:
             typer.echo(_announcement(loaded.title, outlook, str(directory), workers or default_workers(device), device))
+            if told := busy():
+                typer.echo(f"warning: {told}")
 
         if dry_run:
             say(plan_suite(loaded, directory, device=device, only=filters))
@@ -58,7 +62,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _show(directory: Path, console: Console) -> None:
+def _show(directory: Path, console: "Console") -> None:
     from throughtime.runners.showing.plots import write_figures
     from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise

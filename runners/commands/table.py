@@ -4,9 +4,8 @@ import sys
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from .options import Plugins, Results, bad_input
+from .options import Plugins, Results, bad_input, make_console
 
 
 def table(
@@ -24,6 +23,6 @@ def table(
     with bad_input():
         tables = summarise(directory)
         if format == "terminal":
-            print_tables(tables, Console())
+            print_tables(tables, make_console())
         else:
             sys.stdout.write(FORMATS[format](tables))

@@ -30,19 +30,53 @@ class Look(NamedTuple):
     marker: str
 
 
+FAMILIES = ("full", "truncated", "online", "stochastic", "rtrl", "uoro", "readout_only")
+"""What has a colour of its own, in every figure of every suite."""
+
+SHADES = (0.0, -0.3, 0.35, -0.5, 0.55)
+"""Of the same algorithm with other parameters: towards black, or towards white."""
+
+
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name, told apart by colour-blind readers as far as ten go."""
+    """A look for each name, told apart by colour-blind readers as far as ten go.
+
+    An algorithm has the same colour whatever stands beside it; with other parameters it is lighter or darker.
+    """
     import seaborn as sns
 
-    colours = sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names))
-    return {name: Look(colours[k], MARKERS[k % len(MARKERS)]) for k, name in enumerate(names)}
+    bases = list(dict.fromkeys(name.partition("(")[0] for name in names))
+    others = [base for base in bases if base not in FAMILIES]
+    many = len(set(FAMILIES) | set(others)) > 10
+    palette = [*sns.color_palette("colorblind", 10), *sns.color_palette("husl", max(len(others), 1))]
+    colours = dict(zip(FAMILIES, (palette[k] for k in (0, 1, 2, 3, 4, 5, 7)), strict=True))
+    free = palette[10:] if many else [palette[k] for k in (8, 9, 6)]
+    colours |= {base: free[k % len(free)] for k, base in enumerate(others)}
+    found: dict[str, Look] = {}
+    of_base: dict[str, int] = {}
+    for number, name in enumerate(names):
+        base = name.partition("(")[0]
+        shade = SHADES[of_base.setdefault(base, 0) % len(SHADES)]
+        of_base[base] += 1
+        place = FAMILIES.index(base) if base in FAMILIES else len(FAMILIES) + others.index(base)
+        marker = MARKERS[(place + 7 * (of_base[base] - 1)) % len(MARKERS)]
+        if any(look.marker == marker and look.colour == _shaded(colours[base], shade) for look in found.values()):
+            marker = MARKERS[number % len(MARKERS)]
+        found[name] = Look(_shaded(colours[base], shade), marker)
+    return found
 
 
-def canvas(titles: Sequence[str], title: str, kinds: int = 1) -> tuple["Figure", "list[list[Axes]]"]:
+def _shaded(colour: Sequence[float], shade: float) -> tuple[float, float, float]:
+    towards = 1.0 if shade > 0 else 0.0
+    red, green, blue = (part + abs(shade) * (towards - part) for part in colour[:3])
+    return red, green, blue
+
+
+def canvas(titles: Sequence[str], title: str, kinds: int = 1, columns: int = 0) -> tuple["Figure", "list[list[Axes]]"]:
     """A figure, drawn without a screen, and for each kind of curve the axes of every panel.
 
     Args:
         titles: the panels'.
+        columns: panels side by side; 0: as many as leave the least of the page blank.
         title: the figure's, a line that is broken where it must be for each line break.
         kinds: how many curves each panel has, one below the other.
     """
@@ -50,7 +84,7 @@ def canvas(titles: Sequence[str], title: str, kinds: int = 1) -> tuple["Figure",
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(len(titles), COLUMNS)
+    columns = columns or min(range(COLUMNS, 0, -1), key=lambda wide: (-len(titles) % wide, abs(wide - len(titles))))
     rows = -(-len(titles) // columns) * kinds
     with sns.axes_style("whitegrid"):
         figure = Figure(figsize=(3 + 6 * columns, 0.8 + 4.1 * rows), layout="constrained")

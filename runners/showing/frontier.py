@@ -50,7 +50,7 @@ def frontiers(drawing: Drawing) -> "Figure":
         "Accuracy against cost: score on test data, mean and 95 % interval over seeds\n"
         "Grey: the frontier, on which an algorithm stands that nothing cheaper betters"
     )
-    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=len(COSTS))
+    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=len(COSTS), columns=drawing.columns)
     for cost, row in zip(COSTS, axes, strict=True):
         for panel, ax in zip(drawing.panels, row, strict=True):
             _panel(ax, drawing, panel, cost)

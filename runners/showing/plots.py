@@ -52,6 +52,13 @@ def _by_seed_mean(frame: pd.DataFrame, x: str) -> pd.DataFrame:
     return frame.assign(**{x: frame.groupby(["algorithm", "number"])[x].transform("mean")})
 
 
+def _started(frame: pd.DataFrame) -> pd.DataFrame:
+    """A logarithm has no zero: before training a curve stands at half of the shortest time that follows."""
+    positive = frame.loc[frame["seconds"] > 0, "seconds"]
+    start = float(positive.min()) / 2 if len(positive) else 1.0
+    return frame.assign(seconds=frame["seconds"].where(frame["seconds"] > 0, start))
+
+
 def _line(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -> None:
     import seaborn as sns
 
@@ -84,20 +91,21 @@ def _ends(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -
 def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     """The score on test data along training, with the references."""
     title = drawing.title("Learning curves: score on test data, mean and 95 % interval over seeds")
-    figure, axes = canvas([panel.title for panel in drawing.panels], title)
+    figure, axes = canvas([panel.title for panel in drawing.panels], title, columns=drawing.columns)
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
         if len(frame):
             frame = _by_seed_mean(frame, x)
+            if x == "seconds":
+                frame = _started(frame)
             _line(ax, drawing, frame, x, "metric")
             _ends(ax, drawing, frame, x, "metric")
             panel.scale(ax, frame["metric"])
         else:
             nothing(ax)
         if x == "seconds" and len(frame):
-            ax.set_xscale("symlog", linthresh=0.1)
-            ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            ax.set_xlim(left=0)
+            ax.set_xscale("log")
+            plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
         if x == "steps":
             whole_numbers(ax.xaxis)
         levels(ax, panel.levels)
@@ -109,7 +117,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
 def _gradient(drawing: Drawing) -> "Figure":
     """The gradient's norm and its cosine with the exact gradient, along training."""
     title = drawing.title("Gradients along training, mean and 95 % interval over seeds")
-    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=2)
+    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=2, columns=drawing.columns)
     shown = (("gradient_norm", "mean norm of the updates' gradients"), ("cosine", "cosine with the exact gradient"))
     for row, (column, label) in zip(axes, shown, strict=True):
         for panel, ax in zip(drawing.panels, row, strict=True):

@@ -265,13 +265,21 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
 _FIELDS = list(Experiment.model_fields)
 
 
+def _check_cell(spec: str) -> None:
+    name, parameters = parse_spec(spec)
+    CELLS.get(name)
+    if parameters:
+        given = ", ".join(parameters)
+        raise BadInput(f"the cell {name!r} takes no parameters, got {given}; its size is the suite's hidden_size")
+
+
 def _check_names(suite: Suite) -> None:
     """Build every task, cell and algorithm once, so that a wrong word is told before anything runs."""
     for experiment in suite.experiments:
         parts: list[tuple[Callable[[str], object], str]] = [
             *((make_algorithm, algorithm) for algorithm in experiment.algorithms),
             *((make_forcing, forcing) for forcing in experiment.forcing),
-            *((CELLS.get, cell) for cell in experiment.cells),
+            *((_check_cell, cell) for cell in experiment.cells),
             *((make_task, task) for task in experiment.tasks),
         ]
         for make, spec in parts:

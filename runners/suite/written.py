@@ -1,5 +1,6 @@
 """What a user writes in TOML: finding the file, reading it, and saying what is wrong with it, field by field."""
 
+import json
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest
 
-from .config import Spec
+from .config import Budget, Spec
 
 SUITES, COST_SUITES = "suites", "cost/suites"
 """The folders of the built-in suites."""
@@ -48,7 +49,7 @@ def find(name_or_path: str | Path, folder: str, *, kind: str) -> tuple[str, str]
     given = str(name_or_path)
     path = Path(given)
     names = names_in(folder)
-    if path.suffix == ".toml" or path.parent != Path():
+    if path.suffix.lower() == ".toml" or path.parent != Path():
         if not path.is_file():
             raise BadInput(f"there is no {kind} file {given!r}; built-in {kind}s: {', '.join(names)}")
         try:
@@ -72,20 +73,44 @@ def explain(error: ValidationError, origin: str, fields: Iterable[str]) -> str:
     """Pydantic's findings, a line each: the field, what is wrong, what was given."""
     lines = []
     for detail in error.errors():
-        field = ".".join(str(part) for part in detail["loc"]) or "the suite"
-        if detail["type"] == "extra_forbidden":
-            lines.append(f"{origin} has an unknown field {field!r}; {nearest(field, fields)}")
-        elif detail["type"] == "missing":
+        place = [str(part) for part in detail["loc"]]
+        field, kind, given = ".".join(place) or "the suite", detail["type"], detail["input"]
+        if kind == "extra_forbidden":
+            allowed = TABLES.get(place[-2], ()) if len(place) > 1 else fields
+            lines.append(f"{origin} has an unknown field {field!r}; {nearest(place[-1], allowed)}")
+        elif kind == "missing":
             lines.append(f"{origin} lacks the field {field!r}")
-        elif detail["type"] == "tuple_type":
-            lines.append(f'{origin}: {field}: must be a list, such as ["{detail["input"]}"]; got {detail["input"]!r}')
-        elif detail["type"] == "too_short":
-            if not detail["input"]:
-                lines.append(f"{origin}: {field}: must list at least one; got {detail['input']!r}")
+        elif kind == "tuple_type":
+            lines.append(f"{origin}: {field}: must be a list, such as [{_toml(given)}]; got {_toml(given)}")
+        elif kind == "model_type":
+            lines.append(f"{origin}: {field}: must be a table, such as {{ steps = 1000 }}; got {_toml(given)}")
+        elif kind == "too_short":
+            if not given:
+                lines.append(f"{origin}: {field}: must list at least one; got {_toml(given)}")
         else:
-            message = detail["msg"].removeprefix("Value error, ")
-            lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {detail['input']!r}")
+            message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            message = f"must be {message}" if detail["msg"].startswith("Input should be ") else message
+            lines.append(f"{origin}: {field}: {message[:1].lower()}{message[1:]}; got {_toml(given)}")
     return "\n".join(lines)
+
+
+TABLES = {"budget": tuple(Budget.model_fields)}
+"""What a table within a suite may hold."""
+
+
+def _toml(value: Any) -> str:
+    """A value as it is written in TOML, cut where it is long."""
+    if isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, list | tuple):
+        text = f"[{', '.join(map(_toml, value))}]"
+    elif isinstance(value, dict):
+        text = f"{{ {', '.join(f'{key} = {_toml(one)}' for key, one in value.items())} }}"
+    else:
+        text = str(value)
+    return text if len(text) <= 200 else f"{text[:197]}…"
 
 
 def _open(folder: str) -> Any:

@@ -27,7 +27,7 @@ MISTAKES = {
     "zero budget": ("steps = 64", "steps = 0", ["budget.steps", "greater than 0"]),
     "two budgets": ("steps = 64", "steps = 64, updates = 3", ["exactly one of steps, updates, seconds"]),
     "unknown field": ("seeds = 2", "seed = 2", ["unknown field 'seed'", "did you mean 'seeds'?"]),
-    "unknown optimizer": ("seeds = 2", 'optimizer = "adm"', ["optimizer", "'sgd' or 'adam'", "got 'adm'"]),
+    "unknown optimizer": ("seeds = 2", 'optimizer = "adm"', ["optimizer", "must be 'sgd' or 'adam'", 'got "adm"']),
     "missing field": ("learning_rates = [0.01]", "", ["lacks the field 'learning_rates'"]),
     "no algorithm": ('["full", "readout_only"]', "[]", ["algorithms", "must list at least one"]),
     "one forcing": (
@@ -37,9 +37,25 @@ MISTAKES = {
     ),
     "forcing misspelt": ("batch_size = 4", 'batch_size = 4\nforcing = ["teachr"]', ["did you mean 'teacher'"]),
     "algorithm twice": ('"readout_only"', '"full"', ["algorithms", "'full' is listed twice"]),
-    "text for a number": ("seeds = 2", 'seeds = "2"', ["seeds", "valid integer", "got '2'"]),
-    "truth for a number": ("seeds = 2", "seeds = true", ["seeds", "valid integer", "got True"]),
+    "text for a number": ("seeds = 2", 'seeds = "2"', ["seeds", "valid integer", 'got "2"']),
+    "truth for a number": ("seeds = 2", "seeds = true", ["seeds", "valid integer", "got true"]),
     "infinite learning rate": ("[0.01]", "[inf]", ["learning_rates", "finite number"]),
+    "a word of another kind in a table": (
+        "steps = 64",
+        "step = 64",
+        ["unknown field 'budget.step'", "did you mean 'steps'"],
+    ),
+    "a number in place of a list": ("[0.01]", "0.01", ["learning_rates: must be a list, such as [0.01]; got 0.01"]),
+    "a number in place of a table": (
+        "budget = { steps = 64 }",
+        "budget = 64",
+        ["budget: must be a table, such as { steps = 1000 }; got 64"],
+    ),
+    "a cell with parameters": (
+        "seeds = 2",
+        'seeds = 2\ncells = ["rnn(units=3)"]',
+        ["the cell 'rnn' takes no parameters, got units", "hidden_size"],
+    ),
     "malformed TOML": ("seeds = 2", "seeds = = 2", ["is not valid TOML", "line 8"]),
 }
 
@@ -164,3 +180,17 @@ def test_unknown_name_to_describe(refused):
 
 def test_unknown_command(refused):
     assert "Did you mean 'run'?" in refused("runn")
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_no_message_speaks_pydantics_words(refused, suite_file, mistake):
+    old, new, _ = MISTAKES[mistake]
+    message = refused("run", suite_file(replace={old: new}), "--out", "out")
+    for words in ("Value error", "instance of", "Input should", "dictionary"):
+        assert words not in message
+
+
+def test_a_suite_file_may_shout(suite_file, monkeypatch, tmp_path):
+    suite_file().rename(tmp_path / "SUITE.TOML")
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "SUITE.TOML"), "--out", str(tmp_path / "o"), "--dry-run"])
+    assert result.exit_code == 0, result.output

@@ -1,14 +1,21 @@
 """The commands' output: what there is, what it is, what will be done, what was done."""
 
+import io
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from throughtime.algorithms import ALGORITHMS
 from throughtime.networks import CELLS
 from throughtime.runners.commands.cli import app
+from throughtime.runners.commands.options import make_console
+from throughtime.runners.showing.screen import print_tables
+from throughtime.runners.showing.summary import summarise
 from throughtime.runners.suite.suite import suite_names
 from throughtime.tasks import TASKS
 
+ROOT = Path(__file__).parents[3]
 EVERY_NAME = [*suite_names(), *ALGORITHMS.names(), *TASKS.names(), *CELLS.names()]
 
 
@@ -113,3 +120,31 @@ def test_plot_draws_the_figures_anew(twice):
         figure.unlink()
     call("plot", twice[2])
     assert sorted((twice[2] / "figures").iterdir()) == figures
+
+
+def test_describe_takes_parameters():
+    text = call("describe", "two_lag(length=12, a=2, b=5)")
+    assert "shown:   two_lag(length=12, a=2, b=5)" in text
+    assert "lag 5 alone" in text
+    assert "exact_up_to: 6" in call("describe", "truncated(k1=2, k2=6)")
+
+
+def test_describe_tells_of_all_that_have_a_name():
+    text = call("describe", "influence_balancing")
+    assert "suite influence_balancing" in text
+    assert "task influence_balancing" in text
+
+
+def test_list_is_two_columns_of_no_great_width():
+    lines = call("list").splitlines()
+    assert max(map(len, lines)) <= 118
+    entries = [line for line in lines if line.startswith("  ") and line.strip()]
+    assert all(line[45] == " " and line[46] != " " for line in entries)
+
+
+def test_no_color_is_no_escape_sequence(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = make_console()
+    console.file, console._force_terminal = io.StringIO(), True
+    print_tables(summarise(ROOT / "results" / "reference" / "influence_balancing"), console)
+    assert "\x1b" not in console.file.getvalue()
