@@ -456,7 +456,8 @@ class TestLorenz:
         errors = np.mean((s[4000:] - s[3999:-1]) ** 2, axis=0) / s[:3500].var(axis=0)
         assert references(make_task("lorenz"))["persistence"].value == pytest.approx(errors.mean(), rel=1e-6)
         everywhere = np.mean(np.diff(s, axis=0) ** 2, axis=0) / s.var(axis=0)
-        assert [everywhere.mean(), everywhere[0]] == pytest.approx([0.023, 0.012], rel=0.05)
+        # Another rounding is another trajectory from t ≈ 40 on, and a hundred time units are a short sample.
+        assert [everywhere.mean(), everywhere[0]] == pytest.approx([0.023, 0.012], rel=0.15)
 
     def test_halved_tolerances_change_little(self):
         once, twice = (lorenz.integrate(0.02, 100, tolerance) for tolerance in (1e-12, 5e-13))
