@@ -105,7 +105,7 @@ def test_the_guides_algorithm_is_the_built_in(edited):
     for cell in ("rnn", "lstm", "gru"):
         problem = make_problem(cell)
         found, built_in = problem.estimate(edited(), seed=3), problem.estimate(make_algorithm("uoro"), seed=3)
-        assert all(torch.allclose(found[name], built_in[name], rtol=1e-12) for name in built_in)
+        assert all(torch.allclose(found[name], built_in[name], rtol=1e-9, atol=1e-12) for name in built_in)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ D = TypeVar("D")
 F = TypeVar("F")
 
 DPI = 150
-COLUMNS = 3
-"""Panels side by side."""
+COLUMNS, MOST_COLUMNS = 3, 5
+"""Panels side by side; of one task's in a row of its own, more."""
+
 MARKERS = "osD^vP*X<>hpd8"
 STYLES = {"floor": ("#444444", "--"), "baseline": ("#777777", "-."), "optimum": ("#2b7a3d", ":")}
 
@@ -84,7 +85,7 @@ def canvas(titles: Sequence[str], title: str, kinds: int = 1, columns: int = 0) 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = columns or min(range(COLUMNS, 0, -1), key=lambda wide: (-len(titles) % wide, abs(wide - len(titles))))
+    columns = columns or _columns(len(titles))
     rows = -(-len(titles) // columns) * kinds
     with sns.axes_style("whitegrid"):
         figure = Figure(figsize=(3 + 6 * columns, 0.8 + 4.1 * rows), layout="constrained")
@@ -99,6 +100,17 @@ def canvas(titles: Sequence[str], title: str, kinds: int = 1, columns: int = 0) 
         for ax in row[len(titles) :]:
             ax.remove()
     return figure, [row[: len(titles)] for row in axes]
+
+
+def _columns(panels: int) -> int:
+    """Three, or fewer where they would leave more than a quarter of the page blank.
+
+    >>> [_columns(panels) for panels in (1, 2, 3, 4, 5, 7, 10)]
+    [1, 2, 3, 2, 3, 3, 3]
+    """
+    wide = min(panels, COLUMNS)
+    blank = -panels % wide
+    return wide if 4 * blank <= panels + blank else wide - 1
 
 
 def as_text(draw: Callable[[D], F]) -> Callable[[D], F]:

@@ -14,7 +14,7 @@ from throughtime.runners.records.results import load_results
 from throughtime.runners.suite.suite import Experiment
 from throughtime.tasks import Reference
 
-from .canvas import COLUMNS, Level, Look, looks, plain_log
+from .canvas import MOST_COLUMNS, Level, Look, looks, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ class Drawing:
     def columns(self) -> int:
         """Panels side by side: a task's on different cells or in different forcings, where all tasks have as many."""
         sizes = [len(list(block)) for _, block in itertools.groupby(self.panels, key=lambda panel: panel.task)]
-        return sizes[0] if 1 < sizes[0] <= COLUMNS and len(set(sizes)) == 1 and len(sizes) > 1 else 0
+        return sizes[0] if 1 < sizes[0] <= MOST_COLUMNS and len(set(sizes)) == 1 and len(sizes) > 1 else 0
 
     def title(self, words: str) -> str:
         """A figure's title: what it shows, and the suite's own."""

@@ -181,7 +181,7 @@ class TestCell:
         x = x[:, :2]
         z = x @ cell.weight_ih_l0.T + cell.bias_ih_l0 + h @ cell.weight_hh_l0.T + cell.bias_hh_l0
         expected = h + torch.sigmoid(z[:, 3:]) * (torch.tanh(z[:, :3]) - h)
-        assert torch.allclose(cell.step(x, (h,))[0], expected, rtol=1e-12, atol=0)
+        assert torch.allclose(cell.step(x, (h,))[0], expected, rtol=1e-12, atol=1e-12)
 
     @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
     def test_forward_mode_is_exact_on_it(self, written):

@@ -58,11 +58,11 @@ def test_numpys_rtrl_computes_the_exact_gradient():
     steps = [plain.step() for _ in range(9)]
     weights, V, c = (np.mean([step[i] for step in steps], axis=0) for i in range(3))
     exact = estimate_gradient(prepared.algorithm, prepared.network, prepared.batch)
-    assert np.allclose(weights[:, :2], exact["cell.weight_ih_l0"], rtol=1e-9)
-    assert np.allclose(weights[:, 2:7], exact["cell.weight_hh_l0"], rtol=1e-9)
-    assert np.allclose(weights[:, 7], exact["cell.bias_ih_l0"], rtol=1e-9)
-    assert np.allclose(V, exact["readout.weight"], rtol=1e-9)
-    assert np.allclose(c, exact["readout.bias"], rtol=1e-9)
+    assert np.allclose(weights[:, :2], exact["cell.weight_ih_l0"], rtol=1e-9, atol=1e-13)
+    assert np.allclose(weights[:, 2:7], exact["cell.weight_hh_l0"], rtol=1e-9, atol=1e-13)
+    assert np.allclose(weights[:, 7], exact["cell.bias_ih_l0"], rtol=1e-9, atol=1e-13)
+    assert np.allclose(V, exact["readout.weight"], rtol=1e-9, atol=1e-13)
+    assert np.allclose(c, exact["readout.bias"], rtol=1e-9, atol=1e-13)
 
 
 def test_numpys_adam_is_torchs():
@@ -72,8 +72,8 @@ def test_numpys_adam_is_torchs():
     optimizer = torch.optim.Adam(with_one_bias, lr=0.05)
     prepared.run(after=optimizer.step)
     plain.run(6)
-    assert np.allclose(plain.V, prepared.network.readout.weight.detach(), rtol=1e-6)
-    assert np.allclose(plain.weights[:, 2:6], prepared.network.cell.weight_hh_l0.detach(), rtol=1e-6)
+    assert np.allclose(plain.V, prepared.network.readout.weight.detach(), rtol=1e-6, atol=1e-10)
+    assert np.allclose(plain.weights[:, 2:6], prepared.network.cell.weight_hh_l0.detach(), rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name != "starting"])

@@ -96,7 +96,7 @@ def test_what_ships_has_enough_sizes_for_an_exponent_and_is_told_of(name):
     for sweep in load_cost_suite(name).sweeps:
         assert len(sweep.sizes(sweep.axis)) >= 4
     listed = CliRunner().invoke(app, ["list"]).output
-    assert f"\n  {name:<14} {load_cost_suite(name).title}" in listed
+    assert f"\n  {name:<44}{load_cost_suite(name).title}" in listed
     described = CliRunner().invoke(app, ["describe", name]).output
     assert f"measure it: throughtime cost {name}" in described
 

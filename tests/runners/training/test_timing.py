@@ -16,10 +16,10 @@ def test_each_work_is_timed_in_every_round_and_warmed_up_before():
         calls[name] += 1
         time.sleep(seconds)
 
-    times = in_turns({"quick": lambda: work("quick", 0.001), "slow": lambda: work("slow", 0.003)}, rounds=7, warm_up=3)
+    times = in_turns({"quick": lambda: work("quick", 0.002), "slow": lambda: work("slow", 0.02)}, rounds=7, warm_up=3)
     assert calls == {"quick": 10, "slow": 10}
     assert {name: seconds.shape for name, seconds in times.items()} == {"quick": (7,), "slow": (7,)}
-    assert ratio(times["slow"], times["quick"]).median == pytest.approx(3, rel=0.5)
+    assert ratio(times["slow"], times["quick"]).median > 1.5
 
 
 def test_the_order_changes_from_round_to_round():
