@@ -42,7 +42,7 @@ def repository(tmp_path):
 
 
 def test_more_work_is_found_and_the_same_work_is_not():
-    pairs = {"same": Pair(SMALL, SMALL), "more": Pair(SMALL, replace(SMALL, length=90))}
+    pairs = {"same": Pair(SMALL, SMALL), "more": Pair(SMALL, replace(SMALL, length=240))}
     said = []
     with twice() as (one, other):
         verdict = times.compare(one, other, pairs, Effort(sessions=1, rounds=20), said.append)
