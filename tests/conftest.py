@@ -1,6 +1,14 @@
-"""One torch thread everywhere, and the same random examples at every run."""
+"""One torch thread everywhere, the same random examples at every run, and jobs and commands done in this process."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,3 +27,84 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run each benchmark once and untimed, unless they are asked for: `--benchmark-only`, `--benchmark-enable`."""
     if not (config.option.benchmark_only or config.option.benchmark_enable):
         config.option.benchmark_disable = True
+
+
+class Pool:
+    """Stands in for `pebble.ProcessPool`: each future is worked on at once, in this process, and has no deadline."""
+
+    def schedule(self, work: Callable[..., Any], args: tuple[Any, ...] = (), timeout: float | None = None) -> Future:
+        future = Future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def jobs_here() -> Iterator[None]:
+    """In this block jobs are done without a worker, which takes seconds to start."""
+    from throughtime.runners.execution import local
+    from throughtime.runners.verify import run
+
+    @contextmanager
+    def pool(workers: int, jobs_a_process: int = 0) -> Iterator[Pool]:
+        yield Pool()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (local, run):
+            patch.setattr(module, "worker_pool", pool)
+        yield
+
+
+@pytest.fixture(scope="session")
+def without_workers() -> Callable[[], AbstractContextManager[None]]:
+    """`with without_workers():` for what a whole module shares; a test of its own takes `in_this_process`.
+
+    What a worker is for is tested with real ones: kills, deadlines, memory, and plugins that wreck their process.
+    """
+    return jobs_here
+
+
+@pytest.fixture
+def in_this_process() -> Iterator[None]:
+    """Jobs are done without a worker."""
+    with jobs_here():
+        yield
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, by the names that a process has for it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def throughtime_here() -> Callable[..., Ended]:
+    """Call the command line in this process, in a folder, its jobs without a worker; nothing of it stays behind."""
+    from typer.testing import CliRunner
+
+    from throughtime.parts import registry
+    from throughtime.runners.commands.cli import app
+    from throughtime.runners.suite import plugins
+
+    def call(*words: object, cwd: Path) -> Ended:
+        path, before = list(sys.path), set(sys.modules)
+        try:
+            with jobs_here(), contextlib.chdir(cwd):
+                result = CliRunner().invoke(app, [str(word) for word in words])
+        finally:
+            plugins.forget()
+            sys.path[:] = path
+            registry.installed.cache_clear()
+            for name in set(sys.modules) - before:  # what plugins imported from the folder that they lie in
+                if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(cwd):
+                    del sys.modules[name]
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    return call

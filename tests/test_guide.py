@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,43 +36,52 @@ class Step:
     output: str
 
 
-def follow(path, folder):
+@pytest.fixture
+def execute(throughtime_here, monkeypatch):
+    """Execute a line as a shell does: throughtime in this process, whatever else in one of its own."""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+
+    def line(command, folder):
+        program, *words = shlex.split(command)
+        if program == "throughtime":
+            done = throughtime_here(*words, cwd=folder)
+        else:
+            done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=600)
+        return Step(command, done.returncode, done.stdout + done.stderr)
+
+    return line
+
+
+@pytest.fixture
+def follow(execute, tmp_path):
     """Write the files of a page and run its commands; the two of README that install are run by .ci/run."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    steps = []
-    for kind, name, language, text in BLOCK.findall((ROOT / path).read_text(encoding="utf-8")):
-        if kind == "file":
-            (folder / name).write_text(text, encoding="utf-8")
-        elif language == "sh" and kind != "command":
-            for line in text.splitlines():
-                command = line.partition("#")[0].strip()
-                if command and command not in ELSEWHERE:
-                    done = subprocess.run(
-                        command,
-                        shell=True,  # as a reader types it
-                        cwd=folder,
-                        env=environment,
-                        capture_output=True,
-                        text=True,
-                        timeout=600,
-                    )
-                    steps.append(Step(command, done.returncode, done.stdout + done.stderr))
-    return steps
+
+    def page(path):
+        steps = []
+        for kind, name, language, text in BLOCK.findall((ROOT / path).read_text(encoding="utf-8")):
+            if kind == "file":
+                (tmp_path / name).write_text(text, encoding="utf-8")
+            elif language == "sh" and kind != "command":
+                commands = [line.partition("#")[0].strip() for line in text.splitlines()]
+                steps += [execute(command, tmp_path) for command in commands if command and command not in ELSEWHERE]
+        return steps
+
+    return page
 
 
 # Each page is followed in a single test: workers that share the tests would else follow it twice.
 
 
-def test_every_command_of_the_readme_works(tmp_path):
-    steps = follow("README.md", tmp_path)
+def test_every_command_of_the_readme_works(follow):
+    steps = follow("README.md")
     assert len(steps) >= 8
     for step in steps:
         assert step.code == 0, f"{step.command}\n{step.output}"
 
 
-def test_the_guide_ends_with_a_verified_and_ranked_row(tmp_path):
-    steps = follow("docs/add-an-algorithm.md", tmp_path)
+def test_the_guide_ends_with_a_verified_and_ranked_row(follow, tmp_path):
+    steps = follow("docs/add-an-algorithm.md")
     assert len(steps) >= 6
     for step in steps:
         assert step.code == 0, f"{step.command}\n{step.output}"

@@ -83,17 +83,22 @@ def imported(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _imports(module: str, path: Path) -> list[str]:
+def _imports(module: str, path: Path) -> tuple[str, ...]:
     """What may be modules among the words that a module's source imports."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return _imported_by(path.read_bytes(), package)
+
+
+@functools.cache  # by the text itself: a run looks at every file anew, and hardly ever finds another text in it
+def _imported_by(source: bytes, package: str) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return names
+    return tuple(names)
 
 
 def _ours(module: str) -> bool:
@@ -143,7 +148,12 @@ def _source(module: str) -> Path | None:
 def source_hash(module: str) -> str:
     """The hash of what a module does: of its syntax tree without docstrings; empty where there is no source."""
     path = _source(module)
-    return hashlib.sha256(_bare(path.read_bytes()).encode()).hexdigest() if path is not None else ""
+    return _hash_of_what_runs(path.read_bytes()) if path is not None else ""
+
+
+@functools.cache  # by the text itself, as what it imports
+def _hash_of_what_runs(source: bytes) -> str:
+    return hashlib.sha256(_bare(source).encode()).hexdigest()
 
 
 @functools.cache

@@ -1,13 +1,9 @@
-"""Tiny cost suites, and a pool that works in this process."""
+"""Tiny cost suites."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from throughtime.runners.execution import local
 
 TINY = """
 title = "A tiny one"
@@ -41,26 +37,3 @@ def cost_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-class Pool:
-    """Stands in for `pebble.ProcessPool`: each future is worked on at once, in this process."""
-
-    def schedule(self, work, args=(), timeout=None):
-        future = Future()
-        try:
-            future.set_result(work(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Points are measured without a worker, which takes seconds to start."""
-
-    @contextmanager
-    def pool(workers, jobs_a_process):
-        yield Pool()
-
-    monkeypatch.setattr(local, "worker_pool", pool)
