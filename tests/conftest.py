@@ -29,6 +29,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.benchmark_disable = True
 
 
+LONG = ("tests/test_guide.py", "tests/test_install.py", "tests/runners")
+"""Where the tests that take seconds are, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal out the long tests first, so that at the end none is left alone: the rest take milliseconds."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
+
+
 class Pool:
     """Stands in for `pebble.ProcessPool`: each future is worked on at once, in this process, and has no deadline."""
 
@@ -59,7 +72,7 @@ def jobs_here() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def without_workers() -> Callable[[], AbstractContextManager[None]]:
-    """`with without_workers():` for what a whole module shares; a test of its own takes `in_this_process`.
+    """A block without workers, for what a whole module shares; a single test takes `in_this_process`.
 
     What a worker is for is tested with real ones: kills, deadlines, memory, and plugins that wreck their process.
     """

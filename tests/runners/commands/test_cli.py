@@ -65,12 +65,12 @@ def test_dry_run_says_what_would_be_done(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def twice(throughtime, tmp_path_factory):
-    """The same command twice in a log: both outputs, and the tables' bytes after each."""
+def twice(throughtime, throughtime_here, tmp_path_factory):
+    """The same command twice in a log, first in a process: both outputs, and the tables' bytes after each."""
     out = tmp_path_factory.mktemp("cli") / "out"
     outputs, tables = [], []
-    for _ in range(2):
-        process = throughtime("run", "smoke", "--out", out, "--only", "algorithm=full")
+    for call in (throughtime, throughtime_here):
+        process = call("run", "smoke", "--out", out, "--only", "algorithm=full", cwd=out.parent)
         assert process.returncode == 0, process.stderr
         assert process.stderr == ""
         outputs.append(process.stdout)

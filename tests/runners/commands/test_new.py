@@ -214,10 +214,10 @@ class TestWhatIsPrinted:
         assert f"next: pip install -e '{tmp_path}/a b/mine' " in output
         assert f"      pytest '{tmp_path}/a b/mine' " in output
 
-    def test_describe_and_list_know_it(self, written, throughtime):
+    def test_describe_and_list_know_it(self, written, throughtime_here):
         part = written / "an_idea.py"
-        assert "algorithm an_idea" in throughtime("describe", "an_idea", "--plugin", part).stdout
-        assert f"[{part}]" in throughtime("list", "--plugin", part).stdout
+        assert "algorithm an_idea" in throughtime_here("describe", "an_idea", "--plugin", part, cwd=written).stdout
+        assert f"[{part}]" in throughtime_here("list", "--plugin", part, cwd=written).stdout
 
     def test_help(self):
         result = CliRunner().invoke(app, ["new", "--help"])
@@ -334,21 +334,35 @@ class TestNothingIsHalfWritten:
         assert not list(tmp_path.iterdir())
 
 
-@kinds
-@pytest.mark.parametrize("where", ["files", "package"])
-def test_the_written_test_passes(written, kind, where):
-    must_have_checks(kind)
-    words = [f"test_{NAMES[kind]}.py"] if where == "files" else []
-    cwd = written if where == "files" else written / "packages" / NAMES[kind]
-    output = start(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, cwd=cwd)
+def passes(*words, cwd):
+    """Run pytest in a folder, where all must pass: its output."""
+    output = start(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *words, cwd=cwd)
     # torch warns of itself where it first differentiates forward, as a cell's Jacobians are.
-    assert re.search(r"^\d+ passed(, \d+ warnings)? in ", output, flags=re.MULTILINE)
+    assert re.search(r"^=+ \d+ passed(, \d+ warnings)? in ", output, flags=re.MULTILINE)
+    return output
+
+
+def test_the_written_tests_pass(written):
+    """All in one process, which takes longer to start than each of them."""
+    for kind in NAMES:
+        must_have_checks(kind)
+    files = [f"test_{name}.py" for name in NAMES.values()]
+    output = passes(*files, cwd=written)
+    for file in files:
+        assert re.search(rf"^{file}::.* PASSED ", output, flags=re.MULTILINE)
 
 
 @kinds
-def test_verify_passes(written, kind, throughtime):
+def test_the_written_test_of_a_package_passes(written, kind):
     must_have_checks(kind)
-    process = throughtime("verify", written / f"{NAMES[kind]}.py")
+    assert f"tests/test_{NAMES[kind]}.py::" in passes(cwd=written / "packages" / NAMES[kind])
+
+
+@kinds
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # where torch goes forward
+def test_verify_passes(written, kind, throughtime_here):
+    must_have_checks(kind)
+    process = throughtime_here("verify", f"{NAMES[kind]}.py", cwd=written)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "FAILED" not in process.stdout
 

@@ -5,6 +5,8 @@ import pytest
 from throughtime.runners import load_results
 from throughtime.runners.records.manifest import RunStore
 
+from ..conftest import BROKEN
+
 FAILING = """
 algorithms = [
     "full", "raising", "killed", "sleeping", "hungry", "quitting", "leaving", "chattering", "meddling", "misshapen",
@@ -118,23 +120,25 @@ def test_traceback_of_an_error_is_kept_in_its_record(failed):
     assert sum("the sixth call is too much" in text and "broken.py" in text for text in texts) == 1
 
 
-def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime):
-    again = throughtime("run", "failing.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
+def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime_here):
+    words = ["run", "failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
+    again = throughtime_here(*words, cwd=failed[2])
     # done, diverged and timeout are finished; raising, killed, hungry, quitting, leaving and misshapen are not
     assert "6 cached, 6 to be tried again" in again.stdout
 
 
-def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime):
+def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime_here):
     longer = FAILING.replace("deadline = 10", "deadline = 400")
     (failed[2] / "longer").mkdir()
     (failed[2] / "longer" / "failing.toml").write_text(longer, encoding="utf-8")
-    again = throughtime("run", "longer/failing.toml", "--out", "out", "--dry-run", cwd=failed[2], broken=True)
+    words = ["run", "longer/failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
+    again = throughtime_here(*words, cwd=failed[2])
     assert "5 cached, 7 to be tried again" in again.stdout
 
 
-def test_only_skipped_runs_exit_with_0(throughtime, tmp_path):
+def test_only_skipped_runs_exit_with_0(throughtime_here, tmp_path):
     text = 'algorithms = ["full"]\nlearning_rates = [0.01]\nbudget = { steps = 16 }\ntasks = ["missing"]\n'
     (tmp_path / "skipped.toml").write_text(text, encoding="utf-8")
-    process = throughtime("run", "skipped.toml", "--out", "out", cwd=tmp_path, broken=True)
+    process = throughtime_here("run", "skipped.toml", "--out", "out", "--plugin", BROKEN, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "pip install 'throughtime[nowhere]'" in process.stdout

@@ -11,6 +11,8 @@ from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import markdown
 from throughtime.runners.suite.suite import parse_suite
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 FORCED = """
 tasks = ["anbn(length=10, largest=3, horizon=4)"]
 algorithms = ["full", "rtrl"]
@@ -26,10 +28,10 @@ deadline = 60
 
 
 @pytest.fixture(scope="module")
-def forced(tmp_path_factory):
+def forced(tmp_path_factory, without_workers):
     directory = tmp_path_factory.mktemp("forced") / "results"
-    summary = run_suite(parse_suite(FORCED, "forced", origin="forced.toml"), directory)
-    return directory, summary
+    with without_workers():
+        return directory, run_suite(parse_suite(FORCED, "forced", origin="forced.toml"), directory)
 
 
 def test_every_forcing_runs_with_every_algorithm_that_fits(forced):

@@ -18,15 +18,17 @@ from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import markdown
 from throughtime.runners.suite.fingerprint import Code, key_of
 
+pytestmark = pytest.mark.usefixtures("in_this_process")  # but for the runs that are killed, which have their own
+
 ACCURACY = ["task", "cell", "algorithm", "seed", "purpose", "status", "test", "updates", "cosine"]
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, without_workers):
     """The smoke suite's results, run once."""
     directory = tmp_path_factory.mktemp("smoke") / "results"
-    summary = run_suite("smoke", directory)
-    return directory, summary
+    with without_workers():
+        return directory, run_suite("smoke", directory)
 
 
 def test_smoke_runs_every_row(smoke):
@@ -115,10 +117,11 @@ def test_damaged_record_is_run_again(suite_file, tmp_path):
 
 @pytest.mark.parametrize("finished", [1, 3])
 def test_kill_of_the_process_group_loses_no_finished_run(suite_file, throughtime_in_background, tmp_path, finished):
-    # Each run takes about half a second, so that the kill falls into the middle of one.
-    path = suite_file(replace={"steps = 64": "steps = 8000", "seeds = 2": "seeds = 4"})
+    # Each run takes a quarter of a second and more, one after the other, so that the kill falls into
+    # the middle of one.
+    path = suite_file(replace={"steps = 64": "steps = 4000", "seeds = 2": "seeds = 4"})
     out = tmp_path / "out"
-    process = throughtime_in_background("run", path, "--out", out)
+    process = throughtime_in_background("run", path, "--out", out, "--workers", 1)
     deadline = time.monotonic() + 120
     while len(list(out.glob("runs/*.json"))) < finished and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -106,7 +106,7 @@ def test_other_torch_or_platform_is_not_compared(tmp_path, trained, other):
     assert accuracy.check(tmp_path).outcome == "not compared"
 
 
-def test_rows_of_a_suite_that_was_trained(suite_file):
+def test_rows_of_a_suite_that_was_trained(suite_file, in_this_process):
     rows = accuracy.train(load_suite(str(suite_file())))
     assert set(rows) == {"two_lag(length=16) · rnn · full", "two_lag(length=16) · rnn · readout_only"}
     assert all(row.status == {0: "done", 1: "done"} and set(row.scores) == {0, 1} for row in rows.values())

@@ -12,6 +12,8 @@ from throughtime.runners.execution.run import run_suite
 from throughtime.runners.gate.moved import check, compare
 from throughtime.runners.gate.scores import Scores
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 BEFORE = [0.50, 0.52, 0.47, 0.51, 0.49, 0.50, 0.53, 0.48]
 
 

@@ -254,7 +254,7 @@ class TestInstalledPackage:
         assert "can't be used" in listing()
         assert make_algorithm("full").online is False
 
-    def test_a_suite_goes_on_without_it(self, install, tmp_path):
+    def test_a_suite_goes_on_without_it(self, install, tmp_path, in_this_process):
         install(text="1 / 0")
         summary = run_suite(parse_suite(TINY, "tiny", origin="tiny.toml"), tmp_path / "out", workers=1)
         assert summary.statuses == {"done": 1, "error": 1}
@@ -274,7 +274,7 @@ class TestRecords:
         keys = {group.algorithm: group.report[0] for group in store.manifest().groups}
         return summary, store.record(keys["full"]), store.record(keys["tenth"])
 
-    def test_an_edited_plugin_is_run_again_and_no_other(self, write, tmp_path):
+    def test_an_edited_plugin_is_run_again_and_no_other(self, write, tmp_path, in_this_process):
         first, full, tenth = self.keys(write(), tmp_path)
         assert first.executed == 2
         assert not full.plugins
@@ -287,7 +287,7 @@ class TestRecords:
         assert (edited.executed, edited.cached) == (1, 1)
         assert changed.plugins != tenth.plugins
 
-    def test_edited_code_that_it_imports_is_run_again(self, write, tmp_path):
+    def test_edited_code_that_it_imports_is_run_again(self, write, tmp_path, in_this_process):
         write("beside_it.py", "SHARE = 0.25")
         path = write(text="from beside_it import SHARE\n" + GOOD)
         _, _, tenth = self.keys(path, tmp_path)
@@ -314,7 +314,7 @@ class TestRecords:
         assert scores["chattering"] == scores["full"]
 
 
-def test_results_are_read_without_the_plugins_that_made_them(write, tmp_path):
+def test_results_are_read_without_the_plugins_that_made_them(write, tmp_path, in_this_process):
     from throughtime.runners.suite import plugins
 
     task = "from throughtime.tasks.two_lag import TwoLag\n\n\nclass Mine(TwoLag):\n    pass\n"
@@ -341,7 +341,7 @@ class TestRefusal:
         assert list(outlook.skipped.values()) == [reason]
         assert outlook.report == 3
 
-    def test_the_others_run_and_it_is_a_row(self, suite, tmp_path):
+    def test_the_others_run_and_it_is_a_row(self, suite, tmp_path, in_this_process):
         summary = run_suite(suite, tmp_path / "out", only={"algorithm": "tenth"})
         assert summary.statuses == {"done": 1, "skipped": 1}
         assert summary.failed == 0
