@@ -46,4 +46,4 @@ class Patient:
 
 def make_patient() -> None:
     """From here on nothing that this process prints can break it."""
-    sys.stdout, sys.stderr = Patient(sys.stdout), Patient(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Patient(sys.stdout), Patient(sys.stderr)

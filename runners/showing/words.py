@@ -35,8 +35,8 @@ def draw(
         right: headings whose columns are aligned to the right.
         styles: of each row, in rich's words; None: plain.
     """
-    words = {"title": Text(title, style="italic"), "caption": Text(caption, style="dim italic")}  # as text, not markup
-    table = Table(**words, title_justify="left", caption_justify="left")
+    above, below = Text(title, style="italic"), Text(caption, style="dim italic")  # as text, not markup
+    table = Table(title=above, caption=below, title_justify="left", caption_justify="left")
     for name in headings:
         table.add_column(name.strip(), justify="right" if name in right else "left", overflow="fold")
     for row, style in zip(rows, styles or [""] * len(rows), strict=True):

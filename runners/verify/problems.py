@@ -69,9 +69,9 @@ class Problem:
         shapes = [part.shape for part in cell.initial_state(1)]
         parts = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
-        def initial_state(size: int) -> State:
+        def initial_state(batch_size: int) -> State:
             like = next(network.parameters())
-            return tuple(part.to(like).expand(size, -1).clone() for part in parts)
+            return tuple(part.to(like).expand(batch_size, -1).clone() for part in parts)
 
         cell.initial_state = initial_state  # type: ignore[method-assign]
         return Problem(f"{self.name}, from a state that is not zero", network, self.batch)
