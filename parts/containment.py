@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from . import process
 from .errors import BadInput, Broken, Unavailable
 
 SECONDS = 20.0
@@ -28,13 +29,21 @@ class _TooLong(BaseException):
 def contained(subject: str, seconds: float | None = None) -> Iterator[None]:
     """Run code of others: errors, exits and overrunning become `Broken`, and what it prints is dropped.
 
+    Settings of the process that it changes are put back: the next part is to find what this one found. Functions of
+    torch, numpy or throughtime that it replaces are put back too, and are `Broken`: the part counts on them.
+
     Args:
         subject: what is being done, as the message begins.
         seconds: the time it has, `SECONDS` by default; only a main thread on a system with alarms is held to it.
     """
     seconds = SECONDS if seconds is None else seconds
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _limit(seconds):
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            _undone(subject),
+            _limit(seconds),
+        ):
             yield
     except (BadInput, Unavailable, Broken):
         raise
@@ -42,6 +51,23 @@ def contained(subject: str, seconds: float | None = None) -> Iterator[None]:
         raise Broken(f"{subject} took longer than {seconds:g} s{place(error)}") from None
     except (Exception, SystemExit) as error:
         raise Broken(f"{subject} failed{place(error)}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _undone(subject: str) -> Iterator[None]:
+    before, names = process.state(), process.names_in_use()
+    replaced: list[str] = []
+    try:
+        yield
+    finally:
+        replaced = process.put_names_back(names)  # first: what is read next may be among them
+        process.restore(before)
+    if replaced:
+        more = f" and {len(replaced) - 3} more" if len(replaced) > 3 else ""
+        raise Broken(
+            f"{subject} replaced {', '.join(replaced[:3])}{more}, which every other part computes with; it was put "
+            "back: call a function of your own in place of it"
+        )
 
 
 def place(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from throughtime.runners.execution.plan import check_device
 from throughtime.runners.execution.progress import Reporter, Silent
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
-from throughtime.runners.suite.plugins import loaded
+from throughtime.runners.suite.plugins import files_of
 
 from .point import Cost, Point, measure
 from .store import CostStore, LineKeys, Manifest, subject
@@ -119,5 +119,5 @@ def _jobs(points: list[Point], deadline: float) -> list[CostJob]:
     algorithm, cell = type(make_algorithm(points[0].algorithm)), CELLS.get(points[0].cell)
     code = Code((algorithm.__module__, cell.__module__, "throughtime.runners.cost.point"))
     mark = code.fingerprint(arithmetic(points[0].device))
-    files = tuple(str(plugin.path) for plugin in loaded()) if code.plugins else ()
+    files = files_of(code.plugins)
     return [CostJob(key_of(point.model_dump(), mark), deadline, code, files, point) for point in points]

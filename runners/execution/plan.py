@@ -22,7 +22,7 @@ from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
-from throughtime.runners.suite.plugins import loaded
+from throughtime.runners.suite.plugins import files_of
 from throughtime.runners.suite.suite import Choice, Group, Suite, task_class
 from throughtime.tasks import make_task
 
@@ -136,7 +136,7 @@ def _row(group: Group, number: int, selected: bool, task: TaskState, device: str
         obstacle = obstacle or Obstacle("error", str(error))
     code = Code(modules, task.checksum)
     mark = code.fingerprint(arithmetic(device))
-    files = tuple(str(plugin.path) for plugin in loaded()) if code.plugins else ()
+    files = files_of(code.plugins)
 
     def jobs(configs: Sequence[RunConfig]) -> list[RunJob]:
         deadline = group.experiment.deadline

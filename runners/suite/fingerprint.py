@@ -101,6 +101,17 @@ def _imported_by(source: bytes, package: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def words(file: Path) -> list[str]:
+    """What may be modules among the words that a loose file imports, which is in no package."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
 def _ours(module: str) -> bool:
     return module.partition(".")[0] == "throughtime"
 

@@ -1,7 +1,8 @@
 """Plugins as loose files: ``--plugin path.py`` makes a file's algorithms, tasks, cells and forcings known by name.
 
 What a file defines is found by its base classes; its names are its classes' in snake case, as those of built-ins are.
-A file's folder is where it may import from, as if it were started from there.
+A file's folder is where it may import from, as if it were started from there. What it changes of the process when it is
+imported is put back: settings are made in the constructor or in the methods, where they are its own run's alone.
 """
 
 import importlib.util
@@ -20,6 +21,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import missing_methods
 from throughtime.tasks import TASKS
 
+from .beside import check_beside, forget_beside
 from .fingerprint import look_again
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -43,6 +45,15 @@ class Plugin:
     path: Path
     names: tuple[tuple[str, str], ...]
 
+    @property
+    def module(self) -> str:
+        """The name that it is imported by."""
+        return _module_name(self.path)
+
+
+def _module_name(file: Path) -> str:
+    return f"plugin_{file.stem}"
+
 
 _loaded: dict[Path, Plugin] = {}
 
@@ -52,12 +63,22 @@ def loaded() -> tuple[Plugin, ...]:
     return tuple(_loaded.values())
 
 
+def files_of(modules: Iterable[str]) -> tuple[str, ...]:
+    """Of the files loaded by this process, those that are among the modules: what a run of theirs has to load.
+
+    No other: what a file does when it is imported, and be it on purpose, is to change the runs of no other part.
+    """
+    names = set(modules)
+    return tuple(str(plugin.path) for plugin in _loaded.values() if plugin.module in names)
+
+
 def forget() -> None:
     """Undo every `load_plugin`."""
     for plugin in _loaded.values():
         for kind, name in plugin.names:
             REGISTRIES[f"{kind}s"].remove(name)
-        sys.modules.pop(f"plugin_{plugin.path.stem}", None)
+        sys.modules.pop(plugin.module, None)
+        forget_beside(plugin.path)
     _loaded.clear()
     look_again()
 
@@ -72,13 +93,14 @@ def load_plugin(path: str | Path) -> Plugin:
     """Make what a Python file defines known by name, for this process; a file that is known already is left as it is.
 
     Raises:
-        BadInput: there is no such file, it defines nothing, or a name that there is already.
-        Broken: it can't be imported.
+        BadInput: there is no such file, it defines nothing, a name that there is already, or it imports a file
+            beside it by a name that stands for another file already.
+        Broken: it can't be imported, or replaces what others compute with.
     """
     file = Path(path).expanduser().resolve()
     if file in _loaded:
         return _loaded[file]
-    module_name = f"plugin_{file.stem}"
+    module_name = _module_name(file)
     if not file.is_file() or file.suffix != ".py":
         raise BadInput(f"--plugin {path}: a plugin is a Python file, and there is none of that name")
     if not file.stem.isidentifier():
@@ -86,6 +108,9 @@ def load_plugin(path: str | Path) -> Plugin:
     if module_name in sys.modules:
         there = getattr(sys.modules[module_name], "__file__", module_name)
         raise BadInput(f"--plugin {path}: another plugin has the same file name: {there}; rename one of them")
+    check_beside(file)
+    for registry in REGISTRIES.values():
+        registry.names()  # imports the built-in parts: only what is there already is seen to be replaced
     module = _import(file, module_name, f"importing the plugin {path}")
     names: list[tuple[str, str]] = []
     try:

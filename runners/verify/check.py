@@ -12,9 +12,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from throughtime.parts import BadInput
 from throughtime.parts.containment import place
+from throughtime.parts.process import restore, state
 from throughtime.parts.specs import nearest
 
-from .process import restore, state
 from .refuted import NotPromised, Refuted
 
 T = TypeVar("T")

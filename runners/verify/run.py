@@ -19,7 +19,8 @@ from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.execution.local import worker_pool
 from throughtime.runners.execution.worker import Tail, death, heard, one_line
-from throughtime.runners.suite.plugins import load_plugin, load_plugins, loaded
+from throughtime.runners.suite.fingerprint import Code
+from throughtime.runners.suite.plugins import REGISTRIES, files_of, load_plugin, load_plugins, loaded
 from throughtime.runners.training.measure import count_updates
 from throughtime.tasks import TASKS, make_task
 
@@ -51,6 +52,15 @@ class Part:
     def checks(self) -> list[Check[Any]]:
         """All of them, of a fresh instance."""
         return KINDS[self.kind](self.spec)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The loose files to load for it: its own, and those of cells, which an algorithm may serve alone."""
+        kind = REGISTRIES[f"{self.kind}s"].get(parse_spec(self.spec)[0])
+        modules = set(Code((kind.__module__,)).plugins)
+        if self.kind == "algorithm":
+            modules |= {plugin.module for plugin in loaded() if any(kind == "cell" for kind, _ in plugin.names)}
+        return files_of(modules)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.spec}"
@@ -94,7 +104,7 @@ def verify(part: Part, say: Callable[[str], None], deadline: float = DEADLINE) -
         deadline: seconds for one check.
     """
     names = [check.name for check in part.checks()]
-    files = tuple(str(plugin.path) for plugin in loaded())
+    files = part.files
     findings = []
     say(f"{part}: {len(names)} checks\n")
     with worker_pool(1) as pool:
