@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from throughtime.algorithms import Algorithm
+
+from .problems import Gradient, Problem, distance
 from .refuted import Refuted
 
 ROUNDING = 1e-9
@@ -45,6 +48,14 @@ def agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
         )
     known = float(error.norm() / expected.norm())
     return f"within {sigmas:.2g} standard errors, which are {known:.1%} of it, over {DRAWS:,} draws"
+
+
+def agree_exactly(algorithm: Algorithm, problem: Problem, gradient: Gradient, who: str = "it") -> float:
+    """How far an algorithm's estimate is from the exact gradient, relatively; `Refuted` where that is no rounding."""
+    apart = distance(problem.estimate(algorithm), gradient)
+    if not apart <= ROUNDING:
+        raise Refuted(f"{who} is {apart:.2g} away from the exact gradient, relatively ({problem.name})")
+    return apart
 
 
 def listed(near: Sequence[str], where: Sequence[str]) -> str:

@@ -5,13 +5,15 @@ same numbers, and is compared with it in float64.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import Cell, State
 
-from .cell_data import INPUTS, ROUNDING, SEQUENCES, UNITS, agree, distance_of, double, flat, make_cell, make_data
+from .agreement import ROUNDING, agree_exactly
+from .cell_data import INPUTS, SEQUENCES, UNITS, agree, distance_of, double, flat, make_cell, make_data
 from .cell_jacobians import linearize_equals_autograd
 from .cell_unroll import (
     Run,
@@ -23,12 +25,12 @@ from .cell_unroll import (
 )
 from .check import Check, Finding, examine, make_checks
 from .learning import learned
-from .problems import distance, exact_gradient, make_problem
+from .problems import devices, exact_gradient, make_problem
 from .process import seeded, undisturbed
 from .refuted import Refuted
 
 SINGLE = {"cpu": 1e-4, "cuda": 1e-2}
-"""The same for float32 over a few steps; on a GPU the products of fused layers may be of TF32, which has 10 bits."""
+"""What float32 leaves over a few steps, relatively; on a GPU fused layers may multiply in TF32, which has 10 bits."""
 
 
 def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Check[type[Cell]]]:
@@ -154,7 +156,6 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
     """float32 gives float64's numbers and gradients to rounding, on the CPU and on a CUDA GPU where there is one.
     Look at: tensors made without the inputs' dtype and device, and those that are neither parameters nor buffers.
     """
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     worst = 0.0
     exact = make_cell(cls)
     inputs, state = make_data(exact, 6, SEQUENCES)
@@ -164,7 +165,7 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
         "made in float32": lambda: make_cell(cls, dtype=torch.float32),
         "put to float32": lambda: make_cell(cls).float(),
     }
-    for device in devices:
+    for device in devices():
         for how, make in made.items():
             cell, where = make().to(device), f"{how}, on {device}"
             data = inputs.to(device).float(), tuple(part.to(device).float() for part in state)
@@ -180,7 +181,7 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
             local = cell.linearize(data[0][0], data[1])
             if (local.transition.dtype, local.by_gate.dtype) != (torch.float32, torch.float32):
                 raise Refuted(f"linearize gives {local.transition.dtype} and {local.by_gate.dtype} ({where})")
-    return f"within {worst:.1g}, relatively, on {' and '.join(devices)}"
+    return f"within {worst:.1g}, relatively, on {' and '.join(devices())}"
 
 
 def trains_backward_and_forward_alike(cls: type[Cell]) -> str:
@@ -191,13 +192,10 @@ def trains_backward_and_forward_alike(cls: type[Cell]) -> str:
     for forcing in ("teacher", "free"):
         problem = make_problem(forcing=forcing, units=UNITS)
         problem.network.cell = make_cell(cls)
-        name = f"{forcing} forcing, T={problem.batch.length}, B={problem.batch.size}"
+        problem = replace(problem, name=f"{forcing} forcing, T={problem.batch.length}, B={problem.batch.size}")
         expected = exact_gradient(problem)
-        for algorithm in ("full", "rtrl(update_every=None)"):
-            apart = distance(problem.estimate(make_algorithm(algorithm)), expected)
-            if not apart <= ROUNDING:
-                raise Refuted(f"{algorithm} is {apart:.2g} away from the exact gradient, relatively ({name})")
-            worst = max(worst, apart)
+        for spec in ("full", "rtrl(update_every=None)"):
+            worst = max(worst, agree_exactly(make_algorithm(spec), problem, expected, spec))
     return f"equal within {worst:.1g}; loss {learned(problem, expected)}"
 
 

@@ -7,11 +7,9 @@ from torch import Tensor
 
 from throughtime.networks import Cell, State
 
+from .agreement import ROUNDING
 from .problems import draws
 from .refuted import Refuted
-
-ROUNDING = 1e-9
-"""The relative distance that float64 leaves between two ways of computing the same, and then some."""
 
 INPUTS, UNITS, SEQUENCES = 3, 4, 3
 

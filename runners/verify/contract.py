@@ -4,15 +4,29 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from throughtime.algorithms import Algorithm
+from throughtime.algorithms import Algorithm, Update
 from throughtime.runners.training.measure import carried
 
 from .agreement import agree, listed
-from .problems import FORCINGS, MASKS, Problem, distance, every_problem, largest, make_problem, problem_for, served
+from .problems import (
+    FORCINGS,
+    MASKS,
+    Problem,
+    devices,
+    distance,
+    every_problem,
+    largest,
+    make_problem,
+    problem_for,
+    served,
+)
 from .process import seeded, undisturbed
 from .refuted import Refuted
+
+SINGLE = 1e-3
+"""The relative distance that float32 leaves."""
 
 
 def works_everywhere(algorithm: Algorithm) -> str:
@@ -40,22 +54,24 @@ def fills_every_gradient(algorithm: Algorithm) -> str:
                 parameter.grad = None
             for update in problem.updates(algorithm):
                 count += 1
-                for name, parameter in problem.network.named_parameters():
-                    _check_gradient(name, parameter, f"update {count} ({problem.name})")
-                    if update.weight == 0 and parameter.grad is not None and parameter.grad.any():
-                        raise Refuted(f"{name}.grad is not zero at an update of weight 0 ({problem.name})")
+                _check_gradients(problem, update, f"update {count} ({problem.name})")
+                for parameter in problem.network.parameters():
                     parameter.grad = None
     return f"filled at all of {count} updates"
 
 
-def _check_gradient(name: str, parameter: nn.Parameter, where: str) -> None:
-    gradient = parameter.grad
-    if gradient is None:
-        raise Refuted(f"{name}.grad is None at {where}")
-    if (gradient.shape, gradient.dtype, gradient.device) != (parameter.shape, parameter.dtype, parameter.device):
-        raise Refuted(f"{name}.grad is {gradient.dtype} {tuple(gradient.shape)} at {where}")
-    if not gradient.isfinite().all():
-        raise Refuted(f"{name}.grad has nan or inf at {where}")
+def _check_gradients(problem: Problem, update: Update, where: str) -> None:
+    """Each is filled and finite, and zero where the update has no target."""
+    for name, parameter in problem.network.named_parameters():
+        gradient = parameter.grad
+        if gradient is None:
+            raise Refuted(f"{name}.grad is None at {where}")
+        if (gradient.shape, gradient.dtype, gradient.device) != (parameter.shape, parameter.dtype, parameter.device):
+            raise Refuted(f"{name}.grad is {gradient.dtype} {tuple(gradient.shape)} at {where}")
+        if not gradient.isfinite().all():
+            raise Refuted(f"{name}.grad has nan or inf at {where}")
+        if update.weight == 0 and gradient.any():
+            raise Refuted(f"{name}.grad is not zero at {where}, whose weight is 0")
 
 
 def shares_sum_to_one(algorithm: Algorithm) -> str:
@@ -120,10 +136,7 @@ def ignores_masked_targets(algorithm: Algorithm) -> str:
     if weight or any(not torch.equal(g, torch.zeros_like(g)) for g in gradient.values()):
         raise Refuted(f"a batch without any target gives weight {weight:g} and a gradient that is not zero")
     for update in empty.updates(algorithm):
-        for name, parameter in empty.network.named_parameters():
-            _check_gradient(name, parameter, "a batch without any target")
-            if update.weight == 0 and parameter.grad is not None and parameter.grad.any():
-                raise Refuted(f"{name}.grad is not zero where no target is")
+        _check_gradients(empty, update, "an update of a batch without any target")
     return "no change by targets that do not count; nothing where none counts"
 
 
@@ -193,13 +206,12 @@ def serves_each_precision_and_device(algorithm: Algorithm) -> str:
     """float32 gives float64's gradient to rounding, on the CPU and on a CUDA GPU where there is one.
     Look at: tensors made without the inputs' dtype and device: `torch.zeros(…)` in place of `inputs.new_zeros(…)`.
     """
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     worst = 0.0
     for cell in served(algorithm):
         expected = make_problem(cell).estimate(algorithm)
-        for device in devices:
+        for device in devices():
             found = make_problem(cell, dtype=torch.float32, device=device).estimate(algorithm)
             worst = max(worst, apart := distance({name: g.cpu().double() for name, g in found.items()}, expected))
-            if apart > 1e-3:
+            if not apart <= SINGLE:
                 raise Refuted(f"float32 on {device} is {apart:.2g} away from float64 ({cell})")
-    return f"within {worst:.1g}, relatively, on {' and '.join(devices)}"
+    return f"within {worst:.1g}, relatively, on {' and '.join(devices())}"

@@ -62,9 +62,7 @@ def sees_each_step_of_the_optimizer(algorithm: Algorithm) -> str:
     moved = []
     for update in problem.updates(algorithm):
         moved.append(float(update.loss))
-        with torch.no_grad():
-            for parameter in problem.network.parameters():
-                parameter.add_(0.1)
+        _move(problem.network)
     if stale := [number for number in range(1, len(still)) if abs(moved[number] - still[number]) < UNMOVED]:
         raise Refuted(f"the loss of update {stale[0] + 1} of {len(still)} is the one at the old parameters")
     return f"every loss of {len(still)} updates after the first is another one"

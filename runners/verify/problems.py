@@ -93,6 +93,11 @@ def draws(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def devices() -> list[str]:
+    """Where a part is tried: on the CPU, and on a CUDA GPU where there is one."""
+    return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
 def make_problem(
     cell: str = "rnn",
     length: int = 7,

@@ -12,7 +12,7 @@ from throughtime.runners.training.measure import carry_bytes, count_updates
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import squared_error
 
-from .agreement import ROUNDING, agree, listed
+from .agreement import ROUNDING, agree, agree_exactly, listed
 from .problems import Problem, distance, every_problem, exact_gradient, flat, make_problem, problem_for, served
 from .refuted import NotPromised, Refuted
 
@@ -36,9 +36,7 @@ def is_exact_up_to(algorithm: Algorithm) -> str:
     for length in lengths:
         problems = every_problem(algorithm, length) if length in (7, limit) else map(_plain(length), cells)
         for problem in problems:
-            apart = distance(problem.estimate(algorithm), exact_gradient(problem))
-            if apart > ROUNDING:
-                raise Refuted(f"it is {apart:.2g} away from the exact gradient, relatively ({problem.name})")
+            apart = agree_exactly(algorithm, problem, exact_gradient(problem))
             worst, where = max(worst, apart), problem.name
         worst = max(worst, *(_from_a_warm_state(algorithm, make_problem(cell, length).warm()) for cell in cells))
     words = [f"equal within {worst:.1g} at T = {', '.join(map(str, lengths))}"] if where else []
@@ -57,10 +55,7 @@ def _from_a_warm_state(algorithm: Algorithm, problem: Problem) -> float:
         expected = float(problem.batch.mean_loss(problem.network.unroll(problem.batch.inputs)[0]))
     if not math.isclose(sum(weight * loss for weight, loss in updates), expected, rel_tol=ROUNDING):
         return 0.0
-    apart = distance(problem.estimate(algorithm), exact_gradient(problem))
-    if apart > ROUNDING:
-        raise Refuted(f"it is {apart:.2g} away from the exact gradient, relatively ({problem.name})")
-    return apart
+    return agree_exactly(algorithm, problem, exact_gradient(problem))
 
 
 def _plain(length: int) -> Callable[[str], Problem]:
@@ -144,12 +139,11 @@ def differentiates_what_unroll_gives(algorithm: Algorithm) -> str:
         return squared_error(outputs[..., :o], targets) + outputs[..., o:].square().mean(dim=-1)
 
     batch = Batch(plain.batch.inputs, plain.batch.targets, loss)
-    found = Problem("states in the loss", watched, batch).estimate(algorithm)
+    problem = Problem(f"hidden states in the loss, T={length}", watched, batch)
     if algorithm.exact_up_to == 0:
+        problem.estimate(algorithm)
         return "it runs with hidden states in the loss (not exact at any length, so not compared)"
     names, parameters = zip(*watched.named_parameters(), strict=True)
     gradients = torch.autograd.grad(batch.mean_loss(watched.unroll(batch.inputs)[0]), parameters)
-    apart = distance(found, dict(zip(names, gradients, strict=True)))
-    if apart > ROUNDING:
-        raise Refuted(f"with hidden states in the loss it is {apart:.2g} away from the exact gradient, T={length}")
+    apart = agree_exactly(algorithm, problem, dict(zip(names, gradients, strict=True)))
     return f"equal within {apart:.1g} with hidden states in the loss, T = {length}"

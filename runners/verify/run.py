@@ -89,9 +89,9 @@ def parts(name_or_file: str) -> list[Part]:
     name = parse_spec(name_or_file)[0]
     known = {"algorithm": ALGORITHMS.names(), "task": TASKS.names(), "cell": CELLS.names()}
     for kind, names_of_kind in known.items():
-        if kind in KINDS and name in names_of_kind:
+        if name in names_of_kind:
             return [Part(kind, name_or_file)]
-    every = [one for kind, names_of_kind in known.items() if kind in KINDS for one in names_of_kind]
+    every = [one for names_of_kind in known.values() for one in names_of_kind]
     raise BadInput(f"nothing that can be verified is called {name!r}; {nearest(name, every)}; or give a file, path.py")
 
 
