@@ -79,6 +79,7 @@ def _announcement(title: str, outlook: "Outlook", directory: str, workers: int, 
     parts += [f"{outlook.again} to be tried again"] if outlook.again else []
     runs = ", ".join([f"{total} runs ({outlook.tuning} to tune, {outlook.report} to report)", *parts])
     lines = [title, f"{runs}; {workers} at a time on {device}; results in {directory}"]
+    lines += [f"{outlook.doubted} records did not agree with themselves: run again"] if outlook.doubted else []
     lines += [f"left out by --only: {outlook.left_out} rows"] if outlook.left_out else []
     lines += [f"skipped: {task}: {reason}" for task, reason in outlook.skipped.items()]
     lines += [f"broken: {task}: {reason}" for task, reason in outlook.broken.items()]

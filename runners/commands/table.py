@@ -16,6 +16,7 @@ def table(
     plugin: Plugins = None,
 ) -> None:
     """Print a results directory's tables."""
+    from throughtime.runners.records.manifest import RunStore
     from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise
     from throughtime.runners.showing.tables import FORMATS
@@ -26,3 +27,7 @@ def table(
             print_tables(tables, make_console())
         else:
             sys.stdout.write(FORMATS[format](tables))
+        store = RunStore.open(directory)
+        store.read(store.manifest().asked)
+    for key, doubt in store.doubted.items():
+        typer.echo(f"not shown: {store.record_path(key)}: {doubt}", err=True)

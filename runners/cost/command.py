@@ -26,6 +26,8 @@ def measure_suite(name: str, out: Path | None, device: str, console: Console) ->
         missing = len(runner.missing())
         say(console, suite.title)
         say(console, f"{runner.points} points, {runner.points - missing} cached; on {device}; results in {directory}")
+        if doubted := len(runner.store.doubted):
+            say(console, f"{doubted} records did not agree with themselves: measured again")
         _warn_if_busy(console)
         with shown_on(console, "points") as reporter:
             summary = runner.run(reporter)

@@ -82,9 +82,13 @@ class CostRunner:
         """How many there are."""
         return len(self.jobs)
 
+    @property
+    def _asked(self) -> dict[str, Point]:
+        return {key: job.point for key, job in self.jobs.items()}
+
     def missing(self) -> list[CostJob]:
         """What is not measured yet."""
-        records = self.store.read(self.jobs)
+        records = self.store.read(self._asked)
         return [job for key, job in self.jobs.items() if not (key in records and records[key].finished(job.deadline))]
 
     def run(self, reporter: Reporter | None = None) -> Summary:
@@ -104,7 +108,7 @@ class CostRunner:
             )
         )
         execute_and_keep("Measuring", todo, self.store, device=self.device, workers=1, reporter=reporter or Silent())
-        for record in self.store.read(self.jobs).values():
+        for record in self.store.read(self._asked).values():
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
         return summary
 

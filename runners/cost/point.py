@@ -79,9 +79,15 @@ class Cost(Kept):
     ops: int | None = None
 
     @property
-    def subject(self) -> str:
+    def settings(self) -> Point:
         """The point."""
-        return str(self.point)
+        return self.point
+
+    @property
+    def contradiction(self) -> str:
+        """What is done has been timed and counted."""
+        measured = (self.wall, self.cpu, self.peak_bytes, self.flops, self.ops)
+        return "it is done, and something was not measured" if self.status == "done" and None in measured else ""
 
 
 def measure(point: Point, cost: Cost) -> None:

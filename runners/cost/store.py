@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from throughtime.runners.records.store import Asked, Key, Store
 
-from .point import Cost
+from .point import Cost, Point
 from .scaling import Scaling, scaling
 from .suite import CostSuite, Sweep
 
@@ -39,6 +39,15 @@ class Manifest(Asked):
     def subject(self) -> str:
         """The suite and the device."""
         return subject(self.suite, self.device)
+
+    @property
+    def asked(self) -> dict[str, Point]:
+        """Every point by its key, line by line: what its record must be of."""
+        found: dict[str, Point] = {}
+        for line in self.lines:
+            points = self.suite.sweeps[line.sweep].points(line.cell, line.algorithm, self.device)
+            found |= zip(line.keys, points, strict=False)
+        return found
 
 
 def subject(suite: CostSuite, device: str) -> str:
@@ -109,7 +118,7 @@ def load_costs(directory: str | Path) -> Costs:
     """All costs of a directory; `BadInput` if it holds none."""
     store = CostStore.open(directory)
     manifest = store.manifest()
-    records = store.read(key for line in manifest.lines for key in line.keys)
+    records = store.read(manifest.asked)
     lines = []
     for line in manifest.lines:
         costs = tuple(records[key] for key in line.keys if key in records)

@@ -96,10 +96,10 @@ class Plan:
         return [row for row in self.rows if row.selected]
 
     @cached_property
-    def keys(self) -> list[str]:
-        """Of every run."""
+    def asked(self) -> dict[str, RunConfig]:
+        """Every run by its key: what its record must be of."""
         jobs = (job for row in self.rows for runs in (row.tuning, row.report) for of in runs.values() for job in of)
-        return list(dict.fromkeys(job.key for job in jobs))
+        return {job.key: job.config for job in jobs}
 
 
 def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None) -> Plan:
@@ -225,6 +225,7 @@ class Outlook:
             task don't go together; such runs are counted in none of the others.
         broken: likewise what fails because a plugin does; its runs end in an error without being started.
         left_out: rows that the filters leave out.
+        doubted: how many records are of another run than their name says, or contradict themselves: run again.
     """
 
     tuning: int = 0
@@ -234,11 +235,18 @@ class Outlook:
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
+    doubted: int = 0
 
 
-def outlook(plan: Plan, records: Records) -> Outlook:
-    """What is to be done yet; report runs whose tuning is not complete count as not cached."""
-    found = Outlook(left_out=len(plan.rows) - len(plan.selected))
+def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook:
+    """What is to be done yet; report runs whose tuning is not complete count as not cached.
+
+    Args:
+        plan: what may be run.
+        records: what there is.
+        doubted: records that are there and not believed, by key.
+    """
+    found = Outlook(left_out=len(plan.rows) - len(plan.selected), doubted=len(doubted))
     for row in plan.selected:
         if row.obstacle:
             told = found.broken if row.obstacle.status == "error" else found.skipped

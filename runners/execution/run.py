@@ -67,8 +67,8 @@ def run_suite(
         )
     plan, store = _planned(suite, out, device, only)
     with store.locked():
-        records = store.read(plan.keys)
-        on_plan(outlook(plan, records))
+        records = store.read(plan.asked)
+        on_plan(outlook(plan, records, store.doubted))
         phases = _Phases(store, records, workers or default_workers(device), reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
         store.write_manifest(_manifest(plan, facts, records))
@@ -101,7 +101,7 @@ def plan_suite(
 ) -> Outlook:
     """What `run_suite` would do; writes nothing."""
     plan, store = _planned(suite, out, device, only)
-    return outlook(plan, store.read(plan.keys))
+    return outlook(plan, store.read(plan.asked), store.doubted)
 
 
 def _planned(

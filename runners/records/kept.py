@@ -29,8 +29,18 @@ class Kept(BaseModel):
 
     @property
     @abstractmethod
+    def settings(self) -> BaseModel:
+        """What was to be done, as the record has it."""
+
+    @property
     def subject(self) -> str:
-        """What it is the record of, in words."""
+        """The same in words."""
+        return str(self.settings)
+
+    @property
+    def contradiction(self) -> str:
+        """Where it does not agree with itself, in words; empty where it does."""
+        return ""
 
     @property
     def broke(self) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from throughtime.parts.text import one_line
-from throughtime.runners.suite.suite import Choice, Suite
+from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.suite import Choice, Group, Suite
 from throughtime.tasks import Metric, Reference
 
 from .record import Record
@@ -75,6 +76,18 @@ class Manifest(Asked):
     def subject(self) -> str:
         """The suite and the device."""
         return subject(self.suite, self.device)
+
+    @property
+    def asked(self) -> dict[str, RunConfig]:
+        """Every run by its key, row by row: what its record must be of."""
+        found: dict[str, RunConfig] = {}
+        for keys in self.groups:
+            experiment = self.suite.experiments[keys.experiment]
+            group = Group(experiment, keys.task, keys.cell, keys.forcing, keys.algorithm)
+            tuning = [config for configs in group.tuning(self.device).values() for config in configs]
+            report = group.report(keys.choice, self.device) if keys.choice else []
+            found |= zip((*keys.tuning, *keys.report), (*tuning[: len(keys.tuning)], *report), strict=False)
+        return found
 
 
 def subject(suite: Suite, device: str) -> str:

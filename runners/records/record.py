@@ -71,6 +71,21 @@ class Record(Kept):
     curve: tuple[Point, ...] = ()
 
     @property
-    def subject(self) -> str:
-        """The run's settings."""
-        return str(self.config)
+    def settings(self) -> RunConfig:
+        """The run's."""
+        return self.config
+
+    @property
+    def contradiction(self) -> str:
+        """A run that is done ends with the last point of its curve, and that point's score is its score."""
+        if self.status != "done":
+            return ""
+        if not self.curve:
+            return "it is done and has no curve"
+        reported = self.config.purpose == "report"
+        score, other = (self.test, self.validation) if reported else (self.validation, self.test)
+        if score != self.curve[-1].metric or other is not None:
+            return f"its score is {score}, and its curve ends with {self.curve[-1].metric}"
+        if self.free != self.curve[-1].free:
+            return f"its free-running score is {self.free}, and its curve ends with {self.curve[-1].free}"
+        return ""

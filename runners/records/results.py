@@ -21,11 +21,11 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
     ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
     ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
-    was not executed yet has no row.
+    was not executed yet has no row, nor has one whose record is of another run or contradicts itself.
     """
     store = RunStore.open(directory)
     manifest = store.manifest()
-    records = store.read(key for group in manifest.groups for key in (*group.tuning, *group.report))
+    records = store.read(manifest.asked)
     rows: dict[str, dict[str, Any]] = {}
     for group in manifest.groups:
         better = manifest.tasks[group.task].metric.better
@@ -43,10 +43,11 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
     ``relative_error``.
     """
     store = RunStore.open(directory)
-    rows = []
-    for group in store.manifest().groups:
+    manifest, rows = store.manifest(), []
+    records = store.read(manifest.asked)
+    for group in manifest.groups:
         for key in group.report:
-            record = store.record(key)
+            record = records.get(key)
             if record is not None:
                 c = record.config
                 run = c.model_dump(include={"task", "cell", "algorithm", "forcing", "seed"})

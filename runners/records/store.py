@@ -8,7 +8,7 @@ DIR/runs/KEY.json      one record
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
@@ -58,6 +58,7 @@ class Store(Generic[M, R]):
         contents: what it holds, in a message's words.
         maker: the command that writes it.
         also: files that may stand in it without a manifest.
+        doubted: records that were read and not believed: by key why.
     """
 
     manifest_type: type[M]
@@ -71,6 +72,7 @@ class Store(Generic[M, R]):
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+        self.doubted: dict[str, str] = {}
 
     @classmethod
     def open(cls, directory: str | Path) -> Self:
@@ -174,22 +176,35 @@ class Store(Generic[M, R]):
         """Where a record is."""
         return self.directory / self.records / f"{key}.json"
 
-    def record(self, key: str) -> R | None:
-        """The record of a key; None where there is none, or where what there is can't be read.
+    def record(self, key: str, settings: BaseModel | None = None) -> R | None:
+        """The record of a key; None where there is none, or where what there is can't be read or believed.
+
+        Args:
+            key: its file's name, which must be the key in it too: a file may have been copied.
+            settings: what it must be of; a key can't be taken apart to tell. None: whatever it says.
 
         Raises:
             BadInput: there is something else in its place, a folder say.
         """
         try:
-            return self.record_type.model_validate_json(read_regular(self.record_path(key)))
+            record = self.record_type.model_validate_json(read_regular(self.record_path(key)))
         except (FileNotFoundError, ValidationError):
             return None
+        doubt = record.contradiction
+        if record.key != key:
+            doubt = f"its key is {record.key or 'empty'}"
+        elif settings is not None and record.settings != settings:
+            doubt = f"it is of {record.settings}, not of {settings}"
+        if not doubt:
+            return record
+        self.doubted[key] = doubt
+        return None
 
-    def read(self, keys: Iterable[str]) -> dict[str, R]:
-        """The records that there are, by key, in the order of the keys."""
+    def read(self, asked: Mapping[str, BaseModel]) -> dict[str, R]:
+        """The records that there are, by key, in the order of the keys; of each key, what it must be of."""
         folder = self.directory / self.records
         there = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
-        found = ((key, self.record(key)) for key in dict.fromkeys(keys) if key in there)
+        found = ((key, self.record(key, settings)) for key, settings in asked.items() if key in there)
         return {key: record for key, record in found if record is not None}
 
     def write_record(self, record: R) -> None:

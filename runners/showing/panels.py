@@ -76,8 +76,8 @@ class Drawing:
     def __init__(self, directory: str | Path) -> None:
         store = RunStore.open(directory)
         self.manifest: Manifest = store.manifest()
-        keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report)
-        self.records = store.read(keys)
+        asked = self.manifest.asked
+        self.records = store.read({key: asked[key] for group in self.manifest.groups for key in group.report})
         self.curves = pd.DataFrame(
             {
                 "key": key,
