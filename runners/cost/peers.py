@@ -214,7 +214,7 @@ def starting(sizes: Sizes) -> list[Row]:
     for turn in range(len(workers)):
         start = time.perf_counter()
         with worker_pool(1) as pool:
-            pool.schedule(os.getpid).result()
+            pool.schedule(os.getpid, timeout=60.0).result()
             workers[turn] = time.perf_counter() - start
     command = [sys.executable, "-c", "from throughtime.runners.commands.cli import main; main()", "--help"]
     for turn in range(len(helps)):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+from throughtime.parts.text import plain
 from throughtime.runners.records.kept import Kept
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.record import Point, Record
@@ -70,7 +71,7 @@ class Job(ABC, Generic[R]):
 
     def ended(self, status: Literal["timeout", "error", "skipped"], reason: str) -> R:
         """Its record where no worker gave one."""
-        return self.started().model_copy(update={"status": status, "reason": reason})
+        return self.started().model_copy(update={"status": status, "reason": plain(reason)})
 
     @property
     def isolated(self) -> bool:

@@ -1,18 +1,17 @@
 """The executor of this machine: jobs in, records out, by worker processes with one torch thread each."""
 
-import multiprocessing
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
-from concurrent.futures import TimeoutError as DeadlineExceeded
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pebble
+from throughtime.parts import BadInput
 
 from . import worker
 from .job import Job, Progress, R
-from .worker import death, noted, one_line
+from .pool import Died, Overran, Pool, Raised, Stopped
+from .worker import noted
 
 POLL_SECONDS = 0.2
 
@@ -29,6 +28,9 @@ def execute(
         workers: processes at a time.
         notes: an empty folder, where each job in flight notes how far it is.
         on_poll: called a few times a second with the jobs that are running.
+
+    Raises:
+        BadInput: no worker can be started; the records of what had ended were given before.
     """
     jobs = list(jobs)
     yield from _in_pool([job for job in jobs if not job.isolated], workers, notes, on_poll)
@@ -42,47 +44,44 @@ def _in_pool(jobs: list[Job[R]], workers: int, notes: Path, on_poll: OnPoll, job
         pending = {pool.schedule(worker.execute, args=(job, str(notes)), timeout=job.deadline): job for job in jobs}
         while pending:
             done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            broken: BaseException | None = None
             for future in [future for future in pending if future in done]:
                 job = pending.pop(future)
-                yield _record(job, future, noted(notes, job))
+                try:
+                    record = _record(job, future, noted(notes, job))
+                except BadInput as error:  # no worker can be started: told once, when what did end is kept
+                    broken = error
+                else:
+                    yield record
+            if broken is not None:
+                raise broken
             on_poll([(job, noted(notes, job)) for future, job in pending.items() if future.running()])
 
 
 @contextmanager
-def worker_pool(workers: int, jobs_a_process: int = 0) -> Iterator[pebble.ProcessPool]:
+def worker_pool(workers: int, jobs_a_process: int = 0) -> Iterator[Pool]:
     """Processes with one torch thread each, in which what a run needs is imported; they end with this block.
 
     Args:
         workers: processes at a time.
         jobs_a_process: after so many a process is replaced by a fresh one; 0: never.
     """
-    pool = pebble.ProcessPool(
-        max_workers=workers,
-        max_tasks=jobs_a_process,
-        context=multiprocessing.get_context("spawn"),
-        initializer=worker.start,
-    )
+    pool = Pool(workers, jobs_a_process)
     try:
         yield pool
-        pool.close()
-    except BaseException:
-        pool.stop()
-        raise
     finally:
-        pool.join()
+        pool.close()
 
 
 def _record(job: Job[R], future: Any, progress: Progress | None) -> R:
-    """The record of a job whose worker returned, overran or died."""
+    """The record of a job whose worker returned, overran or died; what is nobody's fault but the pool's is raised."""
     seen = f", {progress.done:.0%} of its budget used" if progress else ""
     try:
         record: R = future.result()
         return record
-    except DeadlineExceeded:
+    except Overran:
         return job.ended("timeout", f"stopped at its deadline of {job.deadline:g} s{seen}")
-    except CancelledError:
-        raise
-    except pebble.ProcessExpired as error:
-        return job.ended("error", f"the worker process {death(error.exitcode)}{seen}")
-    except Exception as error:  # the result could not be sent back
-        return job.ended("error", one_line(error))
+    except (Died, Stopped) as error:  # an error is tried again: with another worker it may end well
+        return job.ended("error", f"{error}{seen}")
+    except Raised as error:  # the result could not be sent back
+        return job.ended("error", str(error))

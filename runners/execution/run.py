@@ -5,13 +5,11 @@ and the same call goes on where it stopped.
 """
 
 import importlib.metadata
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from throughtime.parts import BadInput
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, subject
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
@@ -61,10 +59,6 @@ def run_suite(
         reporter: is told of the progress.
         on_plan: called once with what there is to do, before the first run.
     """
-    if multiprocessing.parent_process() is not None:
-        raise BadInput(
-            "a script that calls run_suite is imported by its workers: call it under if __name__ == '__main__'"
-        )
     plan, store = _planned(suite, out, device, only)
     with store.locked():
         records = store.read(plan.asked)

@@ -3,10 +3,7 @@
 import contextlib
 import io
 import json
-import multiprocessing
-import os
 import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -14,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from throughtime.parts import Unavailable
+from throughtime.parts.text import plain
 from throughtime.runners.records.kept import Kept
 from throughtime.runners.suite.fingerprint import look_again
 from throughtime.runners.suite.plugins import load_plugins
@@ -25,22 +23,12 @@ KEPT = 4000
 
 
 def start() -> None:
-    """Import what a run needs before its deadline starts to count; leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Import what a run needs before its deadline starts to count."""
     import torch
 
     from throughtime.runners.training import train  # noqa: F401
 
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed can't stop its workers, and their results would go nowhere."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def execute(job: Job[R], notes: str) -> R:
@@ -66,10 +54,10 @@ def execute(job: Job[R], notes: str) -> R:
             job.execute(record, note)
             check_code(job)
     except Unavailable as error:
-        record.status, record.reason = "skipped", str(error)
-    except (Exception, SystemExit) as error:
+        record.status, record.reason = "skipped", in_words(error)
+    except BaseException as error:  # Ctrl-C is the parent's: a KeyboardInterrupt in here is the run's own
         fail(record, error)
-    record.printed = printed.text
+    record.printed = plain(printed.text)
     return record
 
 
@@ -112,22 +100,36 @@ def fail(record: Kept, error: BaseException) -> None:
     import torch
 
     record.reason = one_line(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in in_words(error):
         record.status = "out-of-memory"
     else:
-        record.status, record.traceback = "error", traceback.format_exc()
+        record.status, record.traceback = "error", plain(traceback.format_exc())
 
 
 def death(exitcode: int | None) -> str:
-    """Say how a process ended that did not return."""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = " (often the system's answer to memory running out)" if name == "SIGKILL" else ""
-        return f"was killed by {name}{hint}"
-    return f"ended with exit code {exitcode}"
+    """Say how a process ended that did not return; None: it closed the connection that its result would come by."""
+    if exitcode is None:
+        return "closed its connection to the suite"
+    if exitcode >= 0:
+        return f"ended with exit code {exitcode}"
+    number = -exitcode
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # those for real time have numbers alone
+        name = f"signal {number}"
+    hint = " (often the system's answer to memory running out)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
 
 
 def one_line(error: BaseException) -> str:
     """Its type and the beginning of its message."""
-    text = " ".join(str(error).split())
+    text = " ".join(in_words(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def in_words(error: BaseException) -> str:
+    """Its message, fit for a record; an error of a plugin may fail at that too."""
+    try:
+        return plain(str(error))
+    except BaseException as another:
+        return f"its message can't be told ({type(another).__name__})"

@@ -12,7 +12,7 @@ import torch
 
 from .git import git_state
 
-PACKAGES = ("throughtime", "torch", "numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "pydantic", "pebble")
+PACKAGES = ("throughtime", "torch", "numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "pydantic")
 
 BUSY_LOAD = 0.5
 """The share of the cores that may be busy before timings are doubted."""

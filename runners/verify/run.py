@@ -6,11 +6,9 @@ import statistics
 import textwrap
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import TimeoutError as DeadlineExceeded
 from dataclasses import dataclass
 from typing import Any
 
-import pebble
 import torch
 
 from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
@@ -18,6 +16,7 @@ from throughtime.networks import CELLS
 from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.execution.local import worker_pool
+from throughtime.runners.execution.pool import Died, Overran, Raised, Stopped
 from throughtime.runners.execution.worker import Tail, death, heard, one_line
 from throughtime.runners.suite.fingerprint import Code
 from throughtime.runners.suite.plugins import REGISTRIES, files_of, load_plugin, load_plugins, loaded
@@ -160,14 +159,18 @@ def _finding(name: str, future: Any, deadline: float) -> Finding:
     try:
         finding: Finding = future.result()
         return finding
-    except DeadlineExceeded:
+    except BadInput:  # no worker can be started, which is not the part's fault
+        raise
+    except (Overran, Stopped):
         waited = f"{PATIENCE * deadline:g} s went by, and it did not use {deadline:g} s of CPU time"
         return Finding(name, "The check ends.", waited, "not measured", "waiting without an end, or a busy machine")
-    except pebble.ProcessExpired as error:
+    except Died as error:
         if error.exitcode == -getattr(signal, "SIGXCPU", 0):
             measured = f"it did not end within {deadline:g} s of CPU time"
             return Finding(name, "The check ends.", measured, "failed", "endless loops, or work that grows too fast")
         measured, look = f"the process {death(error.exitcode)}", "os._exit, a crash in native code, too much memory"
+    except Raised as error:
+        measured, look = str(error), "what the constructor does"
     except Exception as error:
         measured, look = one_line(error), "what the constructor does"
     return Finding(name, "The check ends.", measured, "failed", look)
@@ -208,6 +211,10 @@ def _seconds(algorithm: Algorithm, problem: Problem) -> float:
 def _in_words_of_costs(future: Any) -> str:
     try:
         return textwrap.fill(future.result(), 118)
+    except (Overran, Stopped):
+        return "costs: not measured (they did not end in time)"
+    except (Died, Raised) as error:
+        return f"costs: not measured ({error})"
     except Exception as error:
         return f"costs: not measured ({one_line(error)})"
 

@@ -3,7 +3,6 @@
 import json
 
 import pandas as pd
-import pebble
 import pytest
 
 from throughtime.parts import BadInput
@@ -11,6 +10,7 @@ from throughtime.runners.cost import grid
 from throughtime.runners.cost.grid import CostRunner
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.execution import job, worker
+from throughtime.runners.execution.pool import Died, Overran
 from throughtime.runners.execution.progress import Silent
 
 from .conftest import POINTS
@@ -137,16 +137,14 @@ def test_what_fails_is_a_row_that_is_tried_again(runner, monkeypatch, in_this_pr
 
 def test_a_deadline_is_tried_again_only_with_more_time(runner, monkeypatch, in_this_process):
     with monkeypatch.context() as late:
-        late.setattr(worker, "execute", raising(TimeoutError()))
+        late.setattr(worker, "execute", raising(Overran()))
         assert run(runner()).statuses == {"timeout": POINTS}
     assert len(runner().missing()) == 0
     assert len(runner("rounds = 3", "rounds = 3\ndeadline = 500").missing()) == POINTS
 
 
 def test_a_worker_that_dies_is_a_row(runner, monkeypatch, in_this_process):
-    error = pebble.ProcessExpired("gone")
-    error.exitcode = -9
-    monkeypatch.setattr(worker, "execute", raising(error))
+    monkeypatch.setattr(worker, "execute", raising(Died(-9)))
     seen = []
     assert run(runner(), seen.append).statuses == {"error": POINTS}
     assert "the worker process was killed by SIGKILL" in seen[0].reason
