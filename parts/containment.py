@@ -6,9 +6,11 @@ one to read its promises) happens in here: whatever it raises, an endless loop t
 
 import contextlib
 import io
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +18,16 @@ from types import FrameType
 
 from . import process
 from .errors import BadInput, Broken, Unavailable
+from .text import message, plain
 
 SECONDS = 20.0
 """More than any import of a plugin needs, torch being loaded already."""
+
+_TICKS, _TRIES = 20, 20
+"""Alarms within the time that code of others has, and after it, before the process is given up."""
+
+_GAP = 5
+"""Alarms that may be late: more were lost while the whole process stood still, which is nobody's fault."""
 
 
 class _TooLong(BaseException):
@@ -30,27 +39,60 @@ def contained(subject: str, seconds: float | None = None) -> Iterator[None]:
     """Run code of others: errors, exits and overrunning become `Broken`, and what it prints is dropped.
 
     Settings of the process that it changes are put back: the next part is to find what this one found. Functions of
-    torch, numpy or throughtime that it replaces are put back too, and are `Broken`: the part counts on them.
+    torch, numpy or throughtime that it replaces are put back too, and are `Broken`: the part counts on them. A Ctrl-C
+    of the user goes on as one, a `KeyboardInterrupt` that the code raises itself does not.
 
     Args:
         subject: what is being done, as the message begins.
-        seconds: the time it has, `SECONDS` by default; only a main thread on a system with alarms is held to it.
+        seconds: the time it has, `SECONDS` by default; only a main thread on a system with alarms is held to it. Code
+            that goes on even so, since it catches whatever is raised in it, ends the process, with a word on it.
     """
     seconds = SECONDS if seconds is None else seconds
+    with _interruptible():
+        try:
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+                _undone(subject),
+                _limit(subject, seconds),
+            ):
+                yield
+        except (BadInput, Unavailable, Broken):
+            raise
+        except _TooLong as error:
+            raise Broken(plain(f"{subject} took longer than {seconds:g} s{place(error)}")) from None
+        except BaseException as error:
+            words = f"{subject} failed{place(error)}: {type(error).__name__}: {message(error)}"
+            raise Broken(plain(words.removesuffix(": "))) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A Ctrl-C in this block is raised after it, whatever became of it inside."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[KeyboardInterrupt] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        try:
+            before(number, frame)
+        except KeyboardInterrupt as interrupt:
+            interrupts.append(interrupt)
+            raise
+
+    signal.signal(signal.SIGINT, hear)
     try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-            _undone(subject),
-            _limit(seconds),
-        ):
-            yield
-    except (BadInput, Unavailable, Broken):
+        yield
+    except BaseException:
+        if interrupts:
+            raise interrupts[0] from None
         raise
-    except _TooLong as error:
-        raise Broken(f"{subject} took longer than {seconds:g} s{place(error)}") from None
-    except (Exception, SystemExit) as error:
-        raise Broken(f"{subject} failed{place(error)}: {type(error).__name__}: {error}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise interrupts[0]
 
 
 @contextmanager
@@ -81,18 +123,40 @@ def place(error: BaseException) -> str:
 
 
 @contextmanager
-def _limit(seconds: float) -> Iterator[None]:
+def _limit(subject: str, seconds: float) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    interval = seconds / _TICKS
+    spent, tries, last = 0.0, 0, time.monotonic()
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def tick(number: int, frame: FrameType | None) -> None:
+        nonlocal spent, tries, last
+        now = time.monotonic()
+        spent, last = spent + min(now - last, _GAP * interval), now
+        # What puts things in order after the code must not be interrupted.
+        if spent < seconds or frame is None or frame.f_code.co_filename in (__file__, contextlib.__file__):
+            return
+        tries += 1
+        if tries > _TRIES:
+            _give_up(subject, seconds, frame)
         raise _TooLong
 
-    handler = signal.signal(signal.SIGALRM, stop)
-    left, again = signal.setitimer(signal.ITIMER_REAL, seconds)
+    handler = signal.signal(signal.SIGALRM, tick)
+    left, again = signal.setitimer(signal.ITIMER_REAL, interval, interval)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, left, again)
+
+
+def _give_up(subject: str, seconds: float, frame: FrameType) -> None:
+    """End the process: nothing in it can stop code that catches whatever is raised in it, and goes on."""
+    at = f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+    words = (
+        f"{subject} took longer than {seconds:g} s ({at}) and catches what would stop it: leave the code out or mend it"
+    )
+    os.write(2, f"throughtime: {plain(words)}\n".encode(errors="replace"))
+    os._exit(2)

@@ -22,6 +22,14 @@ def one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
+def message(error: BaseException) -> str:
+    """What an error says, made fit likewise; one of a plugin may fail at that too."""
+    try:
+        return plain(str(error))
+    except BaseException as another:
+        return f"its message can't be told ({type(another).__name__})"
+
+
 def _harmless(one: str) -> bool:
     return one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 

@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Pool:
-    """Stands in for `throughtime.runners.execution.pool.Pool`: each future is worked on at once, in this process, and has no deadline."""
+    """Stands in for a pool of workers: each future is worked on at once, in this process, and has no deadline."""
 
     def schedule(self, work: Callable[..., Any], args: tuple[Any, ...] = (), timeout: float | None = None) -> Future:
         future = Future()

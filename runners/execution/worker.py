@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from throughtime.parts import Unavailable
-from throughtime.parts.text import plain
+from throughtime.parts.text import message, plain
 from throughtime.runners.records.kept import Kept
 from throughtime.runners.suite.fingerprint import look_again
 from throughtime.runners.suite.plugins import load_plugins
@@ -54,7 +54,7 @@ def execute(job: Job[R], notes: str) -> R:
             job.execute(record, note)
             check_code(job)
     except Unavailable as error:
-        record.status, record.reason = "skipped", in_words(error)
+        record.status, record.reason = "skipped", message(error)
     except BaseException as error:  # Ctrl-C is the parent's: a KeyboardInterrupt in here is the run's own
         fail(record, error)
     record.printed = plain(printed.text)
@@ -100,7 +100,7 @@ def fail(record: Kept, error: BaseException) -> None:
     import torch
 
     record.reason = one_line(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in in_words(error):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in message(error):
         record.status = "out-of-memory"
     else:
         record.status, record.traceback = "error", plain(traceback.format_exc())
@@ -123,13 +123,5 @@ def death(exitcode: int | None) -> str:
 
 def one_line(error: BaseException) -> str:
     """Its type and the beginning of its message."""
-    text = " ".join(in_words(error).split())
+    text = " ".join(message(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
-
-
-def in_words(error: BaseException) -> str:
-    """Its message, fit for a record; an error of a plugin may fail at that too."""
-    try:
-        return plain(str(error))
-    except BaseException as another:
-        return f"its message can't be told ({type(another).__name__})"
