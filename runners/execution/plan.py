@@ -22,8 +22,9 @@ from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
-from throughtime.runners.suite.plugins import files_of
-from throughtime.runners.suite.suite import Choice, Group, Suite, task_class
+from throughtime.runners.suite.plugins import REGISTRIES, files_of
+from throughtime.runners.suite.spelling import in_one_spelling
+from throughtime.runners.suite.suite import Choice, Group, Suite, spelt, task_class
 from throughtime.tasks import make_task
 
 from .job import RunJob
@@ -115,6 +116,7 @@ def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | No
     """
     check_device(device)
     look_again()
+    suite = spelt(suite, suite.name)
     selected = set(_select(suite.groups(), only or {}))
     tasks = {task: _state(task) for task in dict.fromkeys(group.task for group in suite.groups())}
     rows = tuple(
@@ -190,15 +192,18 @@ def _select(groups: list[Group], only: Mapping[str, str]) -> list[Group]:
         if axis not in FILTERS:
             raise BadInput(f"a filter can't be on {axis!r}; {nearest(axis, FILTERS)}")
         there = list(dict.fromkeys(getattr(group, axis) for group in groups))
-        groups = [group for group in groups if _matches(getattr(group, axis), wanted)]
+        groups = [group for group in groups if _matches(axis, getattr(group, axis), wanted)]
         if not groups:
             raise BadInput(f"nothing in the suite has {axis}={wanted}; {nearest(wanted, there)}")
     return groups
 
 
-def _matches(spec: str, wanted: str) -> bool:
+def _matches(axis: str, spec: str, wanted: str) -> bool:
+    """Whether a filter is a spec's name, or means the same with parameters, however it is spelt."""
     name, parameters = parse_spec(wanted)
-    return parse_spec(spec) == (name, parameters) or (not parameters and parse_spec(spec)[0] == name)
+    if name != parse_spec(spec)[0] or not parameters:
+        return name == parse_spec(spec)[0]
+    return spec == in_one_spelling(REGISTRIES[f"{axis}s"], wanted)
 
 
 def chosen(row: Row, records: Records) -> Choice | None:

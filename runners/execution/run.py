@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from throughtime.parts import BadInput
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, subject
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, rows_of, subject
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
 
@@ -71,10 +71,10 @@ def run_suite(
         on_plan(outlook(plan, records, store.doubted))
         phases = _Phases(store, records, workers or default_workers(device), reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
-        store.write_manifest(_manifest(plan, facts, records))
+        store.write_manifest(_manifest(plan, facts, records, store))
         tuning = [job for row in plan.selected for job in row.tuning_jobs]
         phases.execute("Tuning", tuning, device)
-        store.write_manifest(_manifest(plan, facts, records))
+        store.write_manifest(_manifest(plan, facts, records, store))
         report: list[RunJob] = []
         for row in plan.selected:
             choice = chosen(row, records)
@@ -83,7 +83,7 @@ def run_suite(
                 phases.end(row.report[choice], row.obstacle)
             report += row.report[choice]
         phases.execute("Report", report, device)
-        store.write_manifest(_manifest(plan, facts, records))
+        store.write_manifest(_manifest(plan, facts, records, store))
     summary = phases.summary
     for key in dict.fromkeys(job.key for job in report):
         status = records[key].status
@@ -112,6 +112,10 @@ def _planned(
     plan = make_plan(loaded, device=device, only=only)
     store = RunStore(default_directory(loaded) if out is None else out)
     store.check_writable(subject(loaded, device))
+    groups = (
+        (row.experiment, (row.group.task, row.group.cell, row.group.forcing, row.group.algorithm)) for row in plan.rows
+    )
+    store.check_origin(loaded.file, rows_of(plan.suite, groups))
     return plan, store
 
 
@@ -159,7 +163,7 @@ class _Phases:
             self.store.write_record(self.records[job.key])
 
 
-def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record]) -> Manifest:
+def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record], store: RunStore) -> Manifest:
     """What the directory is to hold, in the order of the tables."""
     groups = []
     for row in plan.rows:
@@ -181,6 +185,7 @@ def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, 
         format=RunStore.format,
         version=importlib.metadata.version("throughtime"),
         device=plan.device,
+        file=store.seen_from_here(plan.suite.file),
         suite=plan.suite,
         tasks=dict(facts),
         groups=tuple(groups),

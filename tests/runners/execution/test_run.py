@@ -127,7 +127,7 @@ def test_kill_of_the_process_group_loses_no_finished_run(suite_file, throughtime
     while len(list(out.glob("runs/*.json"))) < finished and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     kept = {path: path.read_bytes() for path in out.glob("runs/*.json")}
     assert finished <= len(kept) < 8, "the kill did not fall into the middle of the suite"
     for content in kept.values():
