@@ -103,18 +103,22 @@ def test_results_that_did_not_move_end_with_0(two):
     assert "PASS, results: 2 rows" in result.output
 
 
-def test_results_that_have_nothing_to_be_compared_with_end_with_1_unless_it_is_allowed(two):
-    here, committed = two(lambda r: r["test"])
-    manifest = committed / "suite" / "manifest.json"
-    text = manifest.read_text(encoding="utf-8")
-    assert '"batch_size": 4' in text
-    manifest.write_text(text.replace('"batch_size": 4', '"batch_size": 5'), encoding="utf-8")
-    words = ["check", "--results", str(here), "--reference", str(committed)]
+def test_results_that_have_nothing_to_be_compared_with_end_with_1_unless_it_is_allowed(suite_file, tmp_path):
+    run_suite(suite_file(), tmp_path / "here", only={"algorithm": "full"})
+    run_suite(suite_file(replace={"batch_size = 4": "batch_size = 5"}), tmp_path / "committed" / "suite")
+    words = ["check", "--results", str(tmp_path / "here"), "--reference", str(tmp_path / "committed")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
     assert "NOT COMPARED, results: no row" in result.output
     assert "results: nothing was compared" in result.output
     assert CliRunner().invoke(app, [*words, "--allow-missing"]).exit_code == 0
+
+
+def test_results_of_which_no_run_has_ended_have_nothing_to_be_compared(two):
+    here, committed = two(lambda r: r["test"])
+    for path in (here / "runs").iterdir():
+        path.unlink()
+    assert check(here, committed).outcome == "not compared"
 
 
 def test_the_committed_results_are_found_from_any_directory(two, monkeypatch, tmp_path):
