@@ -24,7 +24,7 @@ import pydantic
 
 from .containment import contained
 from .errors import BadInput
-from .specs import format_spec, nearest, parse_spec, snake_case
+from .specs import format_spec, is_literal, literal, nearest, parse_spec, snake_case
 
 T = TypeVar("T")
 
@@ -96,6 +96,10 @@ class Registry(Generic[T]):
             raise
         return name
 
+    def has_added(self, cls: type) -> bool:
+        """Whether a class is known by `add`, to this process alone."""
+        return any(cls is known for known in self._added.values())
+
     def remove(self, name: str) -> None:
         """Undo `add`."""
         del self._added[name]
@@ -113,6 +117,29 @@ class Registry(Generic[T]):
                 raise
             except ValueError as error:
                 raise BadInput(f"{self.kind} {format_spec(name, checked)!r}: {error}") from error
+
+    def canonical(self, spec: str) -> str:
+        """A spec in one form: parameters in the constructor's order, as it wants them, without those at their defaults.
+
+        Raises:
+            BadInput: there is no such name, or its parameters are wrong.
+            Broken: a plugin's class can't be had.
+        """
+        name, written = parse_spec(spec)
+        found = self.get(name)
+        subject = f"{self.kind} {name!r}"
+        with contained(f"reading the parameters of the {subject}") if third_party(found) else contextlib.nullcontext():
+            checked = check_parameters(subject, found, written)
+            defaults = {key: one.default for key, one in inspect.signature(found).parameters.items() if key in checked}
+            known = {key: value for key, value in defaults.items() if value is not inspect.Parameter.empty}
+            with contextlib.suppress(BadInput):  # a default that its own annotation does not allow
+                known |= {key: check_parameters(subject, found, {**checked, **known})[key] for key in known}
+        told = {
+            key: value if is_literal(value) else written[key]
+            for key, value in checked.items()
+            if key not in known or literal(value) != literal(known[key])
+        }
+        return format_spec(name, told)
 
     def _built_in(self, name: str) -> type[T] | None:
         module_name = f"{self.package}.{name}"
@@ -201,6 +228,8 @@ def check_parameters(subject: str, cls: type, given: Mapping[str, Any]) -> dict[
                 raise BadInput(f"{subject} needs a value for {name!r}; its parameters: {', '.join(signature)}")
             continue
         expected = annotations.get(name, Any)
+        if expected is Any and type(parameter.default) is float and type(given[name]) is int:
+            expected = float  # where nothing is said of it the default's type tells that 1 is 1.0
         try:
             checked[name] = pydantic.TypeAdapter(expected).validate_python(given[name], strict=True)
         except pydantic.ValidationError as error:

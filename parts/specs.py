@@ -62,7 +62,37 @@ def format_spec(name: str, parameters: Mapping[str, Any]) -> str:
     >>> format_spec("online", {"depth": None})
     'online(depth=None)'
     """
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in parameters.items())})" if parameters else name
+    return (
+        f"{name}({', '.join(f'{key}={literal(value)}' for key, value in parameters.items())})" if parameters else name
+    )
+
+
+def literal(value: Any) -> str:
+    """A value as Python reads it back, equal values alike: zero has no sign, a set one order, and ∞ is a number.
+
+    >>> literal(-0.0), literal((1e999, {"b", "a"}))
+    ('0.0', "(1e999, {'a', 'b'})")
+    """
+    if isinstance(value, float):
+        return repr(value + 0.0).replace("inf", "1e999")  # -0.0 + 0.0 is 0.0
+    if isinstance(value, list | tuple):
+        inner = ", ".join(map(literal, value))
+        one = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{one})"
+    if isinstance(value, set) and value:
+        return f"{{{', '.join(sorted(map(literal, value)))}}}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(key)}: {literal(inner)}' for key, inner in value.items())}}}"
+    return repr(value)
+
+
+def is_literal(value: Any) -> bool:
+    """Whether a value can be written in a spec; an annotation may have made something else of what was written."""
+    try:
+        ast.literal_eval(literal(value))
+    except (ValueError, SyntaxError):
+        return False
+    return True
 
 
 def snake_case(class_name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from throughtime.runners.commands.signals import terminations
 from throughtime.runners.gate.cases import CASES
 from throughtime.runners.gate.counters import count_all
 from throughtime.runners.gate.judge import THRESHOLD, pooled, stored_baseline_alarms
@@ -128,4 +129,5 @@ def main(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with terminations():
+        main()

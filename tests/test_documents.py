@@ -29,7 +29,8 @@ def load(path, name):
 
 
 @each_page
-def test_python_of_a_page_runs(page):
+def test_python_of_a_page_runs(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
     found = doctest.testfile(str(ROOT / page), module_relative=False)
     assert found.attempted > 5 or ">>>" not in text_of(page)
     assert found.failed == 0

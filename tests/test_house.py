@@ -26,6 +26,8 @@ BATCH = ("throughtime.tasks.base", "Batch")
 
 LONGEST = 300
 
+GIT = ROOT / "runners" / "records" / "git.py"
+
 
 def files(folder):
     return sorted((ROOT / folder).rglob("*.py"))
@@ -78,6 +80,15 @@ def test_a_room_of_the_runners_imports_no_room_above(path):
 @runners
 def test_a_file_of_the_runners_is_short_enough_to_have_one_purpose(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("folder", [*MAY_IMPORT, "results", "tests"])
+def test_git_is_asked_in_one_place_which_keeps_a_hooks_variables_from_it(folder):
+    """A list of words that begins with git is a command."""
+    for path in files(folder):
+        lists = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.List)]
+        commands = [node for node in lists if node.elts and getattr(node.elts[0], "value", None) == "git"]
+        assert not commands or path == GIT, f"{path}: use `git` of throughtime.runners.records.git"
 
 
 @pytest.mark.parametrize("path", files("algorithms"), ids=lambda path: path.stem)

@@ -1,4 +1,7 @@
-"""The command line. Every command prints a helpful line and exits with 2 on bad input, 1 if a run failed, else 0."""
+"""The command line. Every command prints a helpful line and exits with 2 on bad input, 1 if a run failed, else 0.
+
+Ended by a signal it exits with 128 and the signal's number, as shells have it.
+"""
 
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from .new import new
 from .plot import plot
 from .run import run
 from .screen import make_patient
+from .signals import terminations
 from .table import table
 from .verify import verify
 
@@ -44,4 +48,5 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def main() -> None:
     """The entry point of the `throughtime` command."""
     make_patient()
-    app()
+    with terminations():
+        app()

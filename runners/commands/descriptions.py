@@ -45,10 +45,10 @@ WIDTH, COLUMN = 118, 46
 
 
 def _entry(name: str, words: str) -> str:
-    """A name and words on it, in two columns; long words go on below."""
-    return textwrap.fill(
-        words, WIDTH, initial_indent=f"  {name:<{COLUMN - 2}}", subsequent_indent=" " * COLUMN, break_long_words=False
-    )
+    """A name and words on it, in two columns; long words go on below, and a path is not broken."""
+    wrapper = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
+    wrapper.initial_indent, wrapper.subsequent_indent = f"  {name:<{COLUMN - 2}}", " " * COLUMN
+    return wrapper.fill(words)
 
 
 def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .signals import Terminated
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,7 +51,7 @@ def make_console() -> "Console":
 
 @contextmanager
 def bad_input(interrupted: str = "finished runs are kept, and the same command goes on.") -> Iterator[None]:
-    """Turn a mistake into one message and exit code 2, and Ctrl-C into a word on how to go on."""
+    """Turn a mistake into one message and exit code 2, and Ctrl-C or SIGTERM into a word on how to go on."""
     from throughtime.parts import BadInput, Broken
 
     try:
@@ -60,3 +62,6 @@ def bad_input(interrupted: str = "finished runs are kept, and the same command g
     except KeyboardInterrupt:
         typer.echo(f"\nthroughtime: interrupted; {interrupted}", err=True)
         raise typer.Exit(130) from None
+    except Terminated as error:
+        typer.echo(f"throughtime: ended by {error}; {interrupted}", err=True)
+        raise typer.Exit(error.exit_code) from None

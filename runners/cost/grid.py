@@ -19,8 +19,8 @@ from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import files_of
 
 from .point import Cost, Point, measure
-from .store import CostStore, LineKeys, Manifest, subject
-from .suite import CostSuite, load_cost_suite
+from .store import CostStore, LineKeys, Manifest, rows_of, subject
+from .suite import CostSuite, load_cost_suite, spelt
 
 
 @dataclass
@@ -62,10 +62,13 @@ class CostRunner:
     """A cost suite, the directory that its results go to, and the keys of its points on this machine."""
 
     def __init__(self, suite: CostSuite | str | Path, out: str | Path | None, *, device: str) -> None:
-        self.suite = suite if isinstance(suite, CostSuite) else load_cost_suite(suite)
+        loaded = suite if isinstance(suite, CostSuite) else load_cost_suite(suite)
+        sweeps = tuple(spelt(sweep, loaded.name) for sweep in loaded.sweeps)
+        self.suite = loaded.model_copy(update={"sweeps": sweeps})
         self.device = check_device(device)
         self.store = CostStore(default_directory(self.suite) if out is None else out)
         self.store.check_writable(subject(self.suite, self.device))
+        self.store.check_origin(self.suite.file, rows_of(self.suite))
         look_again()
         self.jobs: dict[str, CostJob] = {}  # sweeps may share a point
         self._lines: list[LineKeys] = []
@@ -103,6 +106,7 @@ class CostRunner:
                 format=CostStore.format,
                 version=importlib.metadata.version("throughtime"),
                 device=self.device,
+                file=self.store.seen_from_here(self.suite.file),
                 suite=self.suite,
                 lines=tuple(self._lines),
             )

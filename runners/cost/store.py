@@ -29,6 +29,15 @@ class LineKeys(BaseModel):
     keys: tuple[Key, ...]
 
 
+def rows_of(suite: CostSuite) -> dict[str, str]:
+    """Every line that a suite asks for: by all that is asked of it, what it is called."""
+    found: dict[str, str] = {}
+    for sweep in suite.sweeps:
+        sizes = sweep.model_dump_json(exclude={"algorithms", "cells"})
+        found |= {f"{cell} · {one} {sizes}": f"{cell} · {one}" for cell in sweep.cells for one in sweep.algorithms}
+    return found
+
+
 class Manifest(Asked):
     """What the directory holds and in which order a table shows it."""
 
@@ -39,6 +48,11 @@ class Manifest(Asked):
     def subject(self) -> str:
         """The suite and the device."""
         return subject(self.suite, self.device)
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """Cell and algorithm of each line, with the sizes of its sweep."""
+        return rows_of(self.suite)
 
     @property
     def asked(self) -> dict[str, Point]:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from throughtime.algorithms import make_algorithm
+from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.networks import CELLS
 from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest
 from throughtime.parts.text import OneLine, Plain
+from throughtime.runners.suite.spelling import all_in_one_spelling
 from throughtime.runners.suite.written import (
     COST_SUITES,
     Count,
@@ -21,6 +22,7 @@ from throughtime.runners.suite.written import (
     Specs,
     distinct,
     explain,
+    file_of,
     find,
     names_in,
     parse,
@@ -97,10 +99,15 @@ class Sweep(BaseModel):
 
 
 class CostSuite(BaseModel):
-    """A named list of sweeps."""
+    """A named list of sweeps.
+
+    Attributes:
+        file: where it was read from; None for a built-in one, and one made in Python. No manifest has it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    file: Path | None = Field(None, exclude=True, repr=False)
     name: OneLine
     title: OneLine
     description: Plain = ""
@@ -119,7 +126,7 @@ def load_cost_suite(name_or_path: str | Path) -> CostSuite:
     ['length', 'hidden_size', 'hidden_size', 'batch_size']
     """
     text, name = find(name_or_path, COST_SUITES, kind="cost suite")
-    return parse_cost_suite(text, name, origin=str(name_or_path))
+    return parse_cost_suite(text, name, origin=str(name_or_path)).model_copy(update={"file": file_of(name_or_path)})
 
 
 def parse_cost_suite(text: str, name: str, *, origin: str) -> CostSuite:
@@ -159,4 +166,11 @@ def _checked(sweep: Sweep, where: str) -> Sweep:
         make_algorithm(algorithm)
     for cell in sweep.cells:
         CELLS.get(cell)
-    return sweep
+    return spelt(sweep, where)
+
+
+def spelt(sweep: Sweep, where: str) -> Sweep:
+    """The sweep with every algorithm in its one form; `BadInput` where it lists one in two spellings."""
+    return sweep.model_copy(
+        update={"algorithms": all_in_one_spelling(ALGORITHMS, sweep.algorithms, f"{where}: algorithms")}
+    )

@@ -5,7 +5,7 @@ records `outlook` and `chosen` hold beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -22,8 +22,9 @@ from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
-from throughtime.runners.suite.plugins import files_of
-from throughtime.runners.suite.suite import Choice, Group, Suite, task_class
+from throughtime.runners.suite.plugins import REGISTRIES, files_of
+from throughtime.runners.suite.spelling import in_one_spelling
+from throughtime.runners.suite.suite import Choice, Group, Suite, spelt, task_class
 from throughtime.tasks import make_task
 
 from .job import RunJob
@@ -115,6 +116,7 @@ def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | No
     """
     check_device(device)
     look_again()
+    suite = spelt(suite, suite.name)
     selected = set(_select(suite.groups(), only or {}))
     tasks = {task: _state(task) for task in dict.fromkeys(group.task for group in suite.groups())}
     rows = tuple(
@@ -190,26 +192,53 @@ def _select(groups: list[Group], only: Mapping[str, str]) -> list[Group]:
         if axis not in FILTERS:
             raise BadInput(f"a filter can't be on {axis!r}; {nearest(axis, FILTERS)}")
         there = list(dict.fromkeys(getattr(group, axis) for group in groups))
-        groups = [group for group in groups if _matches(getattr(group, axis), wanted)]
+        groups = [group for group in groups if _matches(axis, getattr(group, axis), wanted)]
         if not groups:
             raise BadInput(f"nothing in the suite has {axis}={wanted}; {nearest(wanted, there)}")
     return groups
 
 
-def _matches(spec: str, wanted: str) -> bool:
+def _matches(axis: str, spec: str, wanted: str) -> bool:
+    """Whether a filter is a spec's name, or means the same with parameters, however it is spelt."""
     name, parameters = parse_spec(wanted)
-    return parse_spec(spec) == (name, parameters) or (not parameters and parse_spec(spec)[0] == name)
+    if name != parse_spec(spec)[0] or not parameters:
+        return name == parse_spec(spec)[0]
+    return spec == in_one_spelling(REGISTRIES[f"{axis}s"], wanted)
 
 
 def chosen(row: Row, records: Records) -> Choice | None:
-    """What tuning chose; None while a tuning run is missing."""
+    """What tuning chose; None while a tuning run is missing, and where tuning failed."""
     if not row.tuning:
         return row.group.experiment.grid[0]
-    if any(job.key not in records for job in row.tuning_jobs):
+    if any(job.key not in records for job in row.tuning_jobs) or failure_of_tuning(row, records):
         return None
     return row.group.choose(
         {choice: [records[job.key].validation for job in jobs] for choice, jobs in row.tuning.items()}
     )
+
+
+def failure_of_tuning(row: Row, records: Records) -> str:
+    """Why nothing can be chosen: every point of the grid failed, and not by its numbers alone; empty where it can be.
+
+    Where all diverged, which is a result, the smallest learning rate stands for them.
+    """
+    found = [records[job.key] for job in row.tuning_jobs if job.key in records]
+    broken = [record for record in found if record.broke]
+    if len(found) < len(row.tuning_jobs) or not broken:
+        return ""
+    if any(all(records[job.key].validation is not None for job in jobs) for jobs in row.tuning.values()):
+        return ""
+    first = broken[0]
+    return f"tuning failed: {len(broken)} of its {len(found)} runs broke, the first by {first.status}: {first.reason}"
+
+
+def without_tuning(row: Row) -> list[RunJob]:
+    """What stands for the report runs of a row whose tuning failed: of the first choice, under keys of their own.
+
+    Not under that choice's keys: a run of it may be finished, in another row say.
+    """
+    jobs = row.report[row.group.experiment.grid[0]]
+    return [replace(job, key=key_of({"in place of": job.key}, "tuning failed")) for job in jobs]
 
 
 @dataclass

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, subject
+from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, rows_of, subject
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
 
 from .facts import facts_of
 from .job import RunJob
 from .keep import execute_and_keep
-from .plan import Obstacle, Outlook, Plan, chosen, make_plan, outlook
+from .plan import Obstacle, Outlook, Plan, Row, chosen, failure_of_tuning, make_plan, outlook, without_tuning
 from .progress import Reporter, Silent
 
 
@@ -65,19 +65,23 @@ def run_suite(
         on_plan(outlook(plan, records, store.doubted))
         phases = _Phases(store, records, workers or default_workers(device), reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
-        store.write_manifest(_manifest(plan, facts, records))
+        store.write_manifest(_manifest(plan, facts, records, store))
         tuning = [job for row in plan.selected for job in row.tuning_jobs]
         phases.execute("Tuning", tuning, device)
-        store.write_manifest(_manifest(plan, facts, records))
+        failed = [job for row in plan.selected if failure_of_tuning(row, records) for job in row.tuning_jobs]
+        # Once more before a row is given up: what broke them may have been the machine.
+        phases.execute("Tuning, again", [job for job in failed if records[job.key].status == "error"], device)
+        store.write_manifest(_manifest(plan, facts, records, store))
         report: list[RunJob] = []
         for row in plan.selected:
-            choice = chosen(row, records)
-            assert choice is not None, "tuning ended without a choice"
-            if row.obstacle:
-                phases.end(row.report[choice], row.obstacle)
-            report += row.report[choice]
+            jobs, obstacle = _report(row, records), row.obstacle
+            if obstacle is None and (reason := failure_of_tuning(row, records)):
+                obstacle = Obstacle("error", reason)
+            if obstacle:
+                phases.end(jobs, obstacle)
+            report += jobs
         phases.execute("Report", report, device)
-        store.write_manifest(_manifest(plan, facts, records))
+        store.write_manifest(_manifest(plan, facts, records, store))
     summary = phases.summary
     for key in dict.fromkeys(job.key for job in report):
         status = records[key].status
@@ -106,6 +110,10 @@ def _planned(
     plan = make_plan(loaded, device=device, only=only)
     store = RunStore(default_directory(loaded) if out is None else out)
     store.check_writable(subject(loaded, device))
+    groups = (
+        (row.experiment, (row.group.task, row.group.cell, row.group.forcing, row.group.algorithm)) for row in plan.rows
+    )
+    store.check_origin(loaded.file, rows_of(plan.suite, groups))
     return plan, store
 
 
@@ -153,7 +161,15 @@ class _Phases:
             self.store.write_record(self.records[job.key])
 
 
-def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record]) -> Manifest:
+def _report(row: Row, records: Mapping[str, Record]) -> list[RunJob]:
+    """The runs that the table shows; none while tuning is not complete."""
+    choice = chosen(row, records)
+    if choice is not None:
+        return list(row.report[choice])
+    return without_tuning(row) if failure_of_tuning(row, records) else []
+
+
+def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record], store: RunStore) -> Manifest:
     """What the directory is to hold, in the order of the tables."""
     groups = []
     for row in plan.rows:
@@ -168,13 +184,14 @@ def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, 
                 target=group.experiment.target,
                 choice=choice,
                 tuning=tuple(job.key for job in row.tuning_jobs),
-                report=tuple(job.key for job in row.report[choice]) if choice else (),
+                report=tuple(job.key for job in _report(row, records)),
             )
         )
     return Manifest(
         format=RunStore.format,
         version=importlib.metadata.version("throughtime"),
         device=plan.device,
+        file=store.seen_from_here(plan.suite.file),
         suite=plan.suite,
         tasks=dict(facts),
         groups=tuple(groups),

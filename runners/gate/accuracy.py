@@ -6,7 +6,6 @@ it did on one small task with an rnn; it says nothing of how well an algorithm l
 """
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field
 from statsmodels.stats.multitest import multipletests
 
 from throughtime.runners.execution.run import run_suite
+from throughtime.runners.records.temporary import temporary_folder
 from throughtime.runners.showing.statistics import paired_difference
 from throughtime.runners.suite.suite import Suite, load_suite
 
@@ -73,7 +73,7 @@ def smoke(seeds: int = SEEDS) -> Suite:
 
 def train(suite: Suite) -> dict[str, Scores]:
     """Run a suite, and return its rows by name."""
-    with tempfile.TemporaryDirectory(prefix="throughtime-") as folder:
+    with temporary_folder() as folder:
         run_suite(suite, folder)
         return scores_of(folder)
 

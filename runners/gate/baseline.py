@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from throughtime.parts import BadInput
 from throughtime.runners.records.files import write_text
 
-REFERENCE = Path("results") / "reference"
-"""Where baselines are looked for, in a checkout."""
+from .checkout import ROOT
+
+REFERENCE = ROOT / "results" / "reference"
+"""Where baselines are looked for: in the checkout that the code runs from, whatever the working directory is."""
 
 
 class Made(BaseModel):
@@ -50,9 +52,19 @@ class Baseline(BaseModel):
 B = TypeVar("B", bound=Baseline)
 
 
+def where(reference: Path | None) -> Path:
+    """The directory of the baselines: the one given, else that of the checkout; `BadInput` where there is neither."""
+    if reference is None and not REFERENCE.is_dir():
+        raise BadInput(
+            f"there are no baselines with this code (no folder {REFERENCE}), which is installed without them, it "
+            "seems: clone the repository and install it there with pip install -e ., or give --reference DIR"
+        )
+    return reference or REFERENCE
+
+
 def update_command(reference: Path) -> str:
     """What to type to make the baselines of a directory anew."""
-    elsewhere = [] if reference == REFERENCE else ["--reference", str(reference)]
+    elsewhere = [] if reference.resolve() == REFERENCE else ["--reference", str(reference)]
     return shlex.join(["throughtime", "check", "--update", *elsewhere])
 
 
@@ -64,9 +76,10 @@ def read(kind: type[B], path: Path) -> B | None:
         return None
     except (OSError, ValidationError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else error.strerror
+        restore = f"git -C {shlex.quote(str(path.parent))} checkout -- {path.name}"
         raise BadInput(
-            f"{str(path)!r} is no baseline that can be read ({reason}); restore it (git checkout -- {path}) "
-            f"or make it anew: remove it, then {update_command(path.parent)}"
+            f"{str(path)!r} is no baseline that can be read ({reason}); restore it ({restore}) or make it anew: "
+            f"remove it, then {update_command(path.parent)}"
         ) from None
 
 

@@ -12,7 +12,7 @@ from throughtime.parts import BadInput
 from throughtime.runners.records.machine import busy, load_in_words
 
 from . import accuracy, counters, moved, times
-from .baseline import Made
+from .baseline import Made, where
 from .checkout import describe, resolve
 from .paired import Effort
 from .verdict import Verdict
@@ -25,63 +25,77 @@ TITLES = {
 
 
 def run_check(
-    reference: Path,
+    reference: Path | None = None,
     *,
     tiers: Sequence[int] = (),
     against: str | None = None,
     update: bool = False,
     sessions: int = times.FEWEST_SESSIONS,
+    allow_missing: bool = False,
     report: Path | None = None,
     say: Callable[[str], object] = print,
 ) -> list[Verdict]:
     """Run the tiers asked for.
 
     Args:
-        reference: the directory of the baselines.
+        reference: the directory of the baselines; none: that of the checkout that this code is in.
         tiers: which; none: 0 and 2, and 1 where `against` is given.
         against: the commit that tier 1 compares with.
         update: make what is found the baselines of tiers 0 and 2.
         sessions: of tier 1.
+        allow_missing: whether a tier that had nothing to compare with is let pass.
         report: a JSON file to be written with all that was found.
         say: is told of the progress and each verdict.
     """
     wanted = sorted(set(tiers)) or ([0, 1, 2] if against else [0, 2])
     _fits(wanted, against, update, sessions, report)
+    baselines = where(reference) if {0, 2} & set(wanted) else None
     torch.set_num_threads(1)
     say(f"code: {describe()}; {Made.here()}, one thread")
     say(f"warning: {told}" if (told := busy()) else load_in_words())
     verdicts = []
     for tier in wanted:
         say(f"\nTier {tier}: {TITLES[tier]}")
-        if tier == 0:
-            verdict = counters.check(reference, update=update)
-        elif tier == 1:
+        if tier == 1:
             assert against is not None
             verdict = times.check(against, effort=Effort(sessions=sessions), say=lambda text: say(f"  {text}"))
         else:
-            verdict = accuracy.check(reference, update=update)
+            assert baselines is not None
+            verdict = (counters if tier == 0 else accuracy).check(baselines, update=update)
         say(str(verdict))
         verdicts.append(verdict)
-    if report is not None:
-        _write(report, verdicts)
+    _end(verdicts, allow_missing, report, say)
     return verdicts
 
 
 def check_results(
-    directory: Path, reference: Path, *, report: Path | None = None, say: Callable[[str], object] = print
+    directory: Path,
+    reference: Path | None = None,
+    *,
+    allow_missing: bool = False,
+    report: Path | None = None,
+    say: Callable[[str], object] = print,
 ) -> Verdict:
-    """Compare a directory of results with the committed ones; `report` and `say` as of `run_check`."""
+    """Compare a directory of results with the committed ones; all else as of `run_check`."""
     _check_report(report)
-    verdict = moved.check(directory, reference)
+    verdict = moved.check(directory, where(reference))
     say(str(verdict))
-    if report is not None:
-        _write(report, [verdict])
+    _end([verdict], allow_missing, report, say)
     return verdict
 
 
-def failed(verdicts: Sequence[Verdict]) -> bool:
-    """Whether any of them blocks."""
-    return any(verdict.outcome == "fail" for verdict in verdicts)
+def failed(verdicts: Sequence[Verdict], *, allow_missing: bool = False) -> bool:
+    """Whether any of them blocks. To find nothing to compare with is no success: a check might do so for ever."""
+    passing = ("pass", "not compared") if allow_missing else ("pass",)
+    return any(verdict.outcome not in passing for verdict in verdicts)
+
+
+def _end(verdicts: Sequence[Verdict], allow_missing: bool, report: Path | None, say: Callable[[str], object]) -> None:
+    missing = [verdict.name for verdict in verdicts if verdict.outcome == "not compared"]
+    if missing and not allow_missing:
+        say(f"\n{', '.join(missing)}: nothing was compared, and that is a failure; --allow-missing lets it pass")
+    if report is not None:
+        _write(report, verdicts, passed=not failed(verdicts, allow_missing=allow_missing))
 
 
 def _fits(tiers: Sequence[int], against: str | None, update: bool, sessions: int, report: Path | None) -> None:
@@ -109,13 +123,13 @@ def _check_report(report: Path | None) -> None:
         raise BadInput(f"--json writes a file, and {str(report)!r} can't be one: name a file in a folder that exists")
 
 
-def _write(path: Path, verdicts: Sequence[Verdict]) -> None:
+def _write(path: Path, verdicts: Sequence[Verdict], *, passed: bool) -> None:
     content = {
         "code": describe(),
         "made": Made.here().model_dump(),
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg(),
-        "passed": not failed(verdicts),
+        "passed": passed,
         "tiers": [asdict(verdict) for verdict in verdicts],
     }
     try:

@@ -33,7 +33,8 @@ class Scores(BaseModel):
 def scores_of(directory: str | Path) -> dict[str, Scores]:
     """The rows of a results directory by name; `BadInput` if it holds no results."""
     manifest = RunStore.open(directory).manifest()
-    runs = load_results(directory).query("purpose == 'report'")
+    runs = load_results(directory)
+    runs = runs[runs["purpose"] == "report"] if len(runs) else pd.DataFrame(columns=["key", "seed", "status", "test"])
     found = {}
     for group, keys in zip(manifest.suite.groups(), manifest.groups, strict=True):
         better = manifest.tasks[group.task].metric.better

@@ -15,7 +15,7 @@ class Verdict:
 
     Attributes:
         tier: 0, 1 or 2; "results" where a directory of results is compared.
-        outcome: only "fail" blocks; "not compared": there is nothing that it could be compared with.
+        outcome: "not compared": there is nothing that it could be compared with, which blocks unless it is allowed.
         summary: the verdict in one sentence.
         lines: what led to it, for reading.
         data: the same for programs.
@@ -27,11 +27,16 @@ class Verdict:
     lines: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """What was compared, for reading."""
+        return "results" if self.tier == "results" else f"tier {self.tier}"
+
     def __str__(self) -> str:
         return "\n".join(
             [
                 *(f"  {line}".rstrip() for line in self.lines),
-                f"{self.outcome.upper()}, {'' if self.tier == 'results' else 'tier '}{self.tier}: {self.summary}",
+                f"{self.outcome.upper()}, {self.name}: {self.summary}",
             ]
         )
 

@@ -1,6 +1,7 @@
 """The directory of a suite's results: the manifest, which orders the runs by the rows of a table, and their records."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
@@ -39,7 +40,10 @@ class TaskFacts(BaseModel):
 
 
 class GroupKeys(BaseModel):
-    """One row's runs: the choice is None until tuning is complete; `experiment` is its number in the suite."""
+    """One row's runs.
+
+    The choice is None until tuning is complete, and where it failed; `experiment` is its number in the suite.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,6 +82,11 @@ class Manifest(Asked):
         return subject(self.suite, self.device)
 
     @property
+    def rows(self) -> dict[str, str]:
+        """Task, cell, forcing and algorithm of each, with the settings of its experiment."""
+        return rows_of(self.suite, ((g.experiment, (g.task, g.cell, g.forcing, g.algorithm)) for g in self.groups))
+
+    @property
     def asked(self) -> dict[str, RunConfig]:
         """Every run by its key, row by row: what its record must be of."""
         found: dict[str, RunConfig] = {}
@@ -85,9 +94,23 @@ class Manifest(Asked):
             experiment = self.suite.experiments[keys.experiment]
             group = Group(experiment, keys.task, keys.cell, keys.forcing, keys.algorithm)
             tuning = [config for configs in group.tuning(self.device).values() for config in configs]
-            report = group.report(keys.choice, self.device) if keys.choice else []
+            # Without a choice there are none, or those that tell that tuning failed: of the first one.
+            report = group.report(keys.choice or experiment.grid[0], self.device)
             found |= zip((*keys.tuning, *keys.report), (*tuning[: len(keys.tuning)], *report), strict=False)
         return found
+
+
+def rows_of(suite: Suite, groups: Iterable[tuple[int, Sequence[str]]]) -> dict[str, str]:
+    """Rows by all that is asked of them, and what they are called.
+
+    Args:
+        suite: whose rows.
+        groups: of each row the number of its experiment, and its task, cell, forcing and algorithm.
+    """
+    lists = {"tasks", "cells", "forcing", "algorithms"}
+    settings = [one.model_dump_json(exclude=lists) for one in suite.experiments]
+    names = [(number, " · ".join(words)) for number, words in groups]
+    return {f"{name} {settings[number]}": name for number, name in names}
 
 
 def subject(suite: Suite, device: str) -> str:

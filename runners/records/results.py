@@ -6,8 +6,16 @@ from typing import Any
 
 import pandas as pd
 
+from throughtime.runners.suite.config import RunConfig
+
 from .manifest import RunStore
-from .record import Record
+from .record import Point, Record
+
+_RUN = ("task", "cell", "algorithm", "forcing", "seed")
+"""What names a run in a table of its points."""
+
+_NO_COLUMNS = {"config", "curve", "traceback", "printed", "plugins", "by_lead"}
+"""What of a record is no number or word of a table."""
 
 
 def load_results(directory: str | Path) -> pd.DataFrame:
@@ -32,7 +40,7 @@ def load_results(directory: str | Path) -> pd.DataFrame:
         for key in (*group.tuning, *group.report):
             if key in records and key not in rows:
                 rows[key] = {**_row(records[key]), **_to_target(records[key], group.target, better)}
-    return pd.DataFrame(rows.values())
+    return pd.DataFrame(rows.values(), columns=None if rows else _columns())
 
 
 def load_curves(directory: str | Path) -> pd.DataFrame:
@@ -50,13 +58,13 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
             record = records.get(key)
             if record is not None:
                 c = record.config
-                run = c.model_dump(include={"task", "cell", "algorithm", "forcing", "seed"})
+                run = c.model_dump(include=set(_RUN))
                 rows += [{**run, **point.model_dump()} for point in record.curve]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else [*_RUN, *Point.model_fields])
 
 
 def _row(record: Record) -> dict[str, Any]:
-    row = record.model_dump(exclude={"config", "curve", "traceback", "printed", "plugins", "by_lead"})
+    row = record.model_dump(exclude=_NO_COLUMNS)
     config = {**record.config.model_dump(), "budget": str(record.config.budget)}
     ran = {
         "wall_per_step": record.wall_seconds / record.steps if record.steps else None,
@@ -66,6 +74,13 @@ def _row(record: Record) -> dict[str, Any]:
         values = [value for point in record.curve if (value := getattr(point, name)) is not None]
         ran[name] = math.fsum(values) / len(values) if values else None
     return {**config, **row, **ran}
+
+
+def _columns() -> list[str]:
+    """The columns of a table without rows, so that what is asked of them has an answer."""
+    kept = [name for name in Record.model_fields if name not in _NO_COLUMNS]
+    ran = ["wall_per_step", "cpu_per_step", "cosine", "relative_error", "steps_to_target", "seconds_to_target"]
+    return [*RunConfig.model_fields, *kept, *ran]
 
 
 def _to_target(record: Record, target: float | None, better: str) -> dict[str, float | None]:

@@ -28,13 +28,23 @@ _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json",
 
 
 class Asked(BaseModel):
-    """What every manifest says: the layout's version, who wrote it, and the device that all was run on."""
+    """What every manifest says: the layout's version, who wrote it, and the device that all was run on.
+
+    `file` is where the suite was read from, seen from the directory, so that it holds where both are moved together and
+    names no home; empty for a built-in suite, and one made in Python.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     version: str
     device: str
+    file: str = ""
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """Each row of its tables: by all that was asked of it, what it is called."""
+        raise NotImplementedError
 
     @property
     def subject(self) -> str:
@@ -102,6 +112,29 @@ class Store(Generic[M, R]):
         above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
         if not os.access(above, os.W_OK | os.X_OK) or not above.is_dir():
             raise BadInput(f"results can't be written to {str(directory)!r}: no permission in {str(above)!r}")
+
+    def check_origin(self, file: Path | None, rows: Mapping[str, str]) -> None:
+        """`BadInput` where rows of another suite of the same name would vanish from the tables.
+
+        A suite is edited and run again, and its rows come and go: that is how people work, so whatever comes from the
+        same file may replace what is here; and so may a file that was moved, as long as it drops and changes nothing.
+        """
+        if not self.has_manifest():
+            return
+        manifest = self.manifest()
+        gone = [name for row, name in manifest.rows.items() if row not in rows]
+        if gone and manifest.file != self.seen_from_here(file):
+            there = (
+                f"the file {(self.directory / manifest.file).resolve()}" if manifest.file else "no file: a built-in one"
+            )
+            raise BadInput(
+                f"{str(self.directory)!r} holds the {self.contents} of another suite of this name, which was read from "
+                f"{there}; {len(gone)} of its rows would vanish, such as {gone[0]}: give another directory with --out"
+            )
+
+    def seen_from_here(self, file: Path | None) -> str:
+        """A suite's file as a manifest has it."""
+        return "" if file is None else Path(os.path.relpath(file, self.directory.resolve())).as_posix()
 
     def _check_empty(self) -> None:
         """`BadInput` where there is something that we did not leave: a kill may come before the manifest."""

@@ -1,5 +1,7 @@
 """A table's rows in words: what stands in each column, in the whole table and in the short one."""
 
+from collections.abc import Sequence
+
 from throughtime.runners.suite.suite import Choice
 
 from .statistics import Interval
@@ -155,6 +157,28 @@ def _counts(statuses: dict[str, int]) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77].rstrip()}…"
+
+
+WAITED = 1.25
+"""By how much wall time may exceed CPU time before a table says so."""
+
+
+def waiting(tables: Sequence[TaskTable]) -> str:
+    """Where runs waited for a busy machine: their ms/step is not what they cost; empty where none did."""
+    ratios = [
+        wall / cpu
+        for table in tables
+        for row in table.rows
+        if (wall := row.costs.get("wall_per_step")) and (cpu := row.costs.get("cpu_per_step"))
+    ]
+    worst = max(ratios, default=1.0)
+    if worst < WAITED:
+        return ""
+    many = sum(ratio >= WAITED for ratio in ratios)
+    return (
+        f"Beware: ms/step is time on the wall, and {many} of {len(ratios)} rows waited while the machine was busy, up "
+        f"to {worst:.1f} times their CPU time (`cpu_per_step` in table.csv)."
+    )
 
 
 def heading(table: TaskTable) -> str:

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from .rows import heading, protocol, short_cells, short_headings
+from .rows import heading, protocol, short_cells, short_headings, waiting
 from .summary import Summary, TaskTable
 from .tables import short_markdown
 from .words import draw, say
@@ -25,6 +25,8 @@ def print_tables(summary: Summary, console: Console) -> None:
     left_out: dict[str, None] = {}
     for table in summary.tables:
         left_out |= dict.fromkeys(_draw(table, console))
+    if told := waiting(summary.tables):
+        console.print(told, style="yellow", markup=False, highlight=False)
     more = f"Left out at this width: {', '.join(left_out)}. " if left_out else ""
     told = f"{more}All columns, and what they mean: table.md. Measured on: {summary.machine}."
     console.print(told, style="dim", markup=False, highlight=False)

@@ -8,7 +8,7 @@ import pandas as pd
 from throughtime.runners.records.files import write_text
 
 from .latex import latex
-from .rows import LEGEND, cells, heading, headings, protocol, short_cells, short_headings
+from .rows import LEGEND, cells, heading, headings, protocol, short_cells, short_headings, waiting
 from .summary import COSTS, Row, Summary, TaskTable, summarise
 from .words import markdown_table
 
@@ -31,7 +31,7 @@ def _parts(
         rows = [[_marked(word, row) for word in words(table, row)] for row in table.rows]
         body = markdown_table(columns(table), rows)
         parts += [f"**{heading(table)}**", f"{protocol(table)}.", body]
-    return parts
+    return [*parts, *filter(None, [waiting(summary.tables)])]
 
 
 def _marked(word: str, row: Row) -> str:

@@ -15,8 +15,8 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
-from throughtime.algorithms import Algorithm, make_algorithm
-from throughtime.forcings import make_forcing
+from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
+from throughtime.forcings import FORCINGS, make_forcing
 from throughtime.networks import CELLS
 from throughtime.parts import BadInput, Broken, Unavailable
 from throughtime.parts.containment import contained
@@ -25,7 +25,8 @@ from throughtime.parts.text import OneLine, Plain
 from throughtime.tasks import TASKS, Task, make_task
 
 from .config import Budget, RunConfig
-from .written import COST_SUITES, SUITES, Count, Finite, Specs, distinct, explain, find, names_in, parse
+from .spelling import all_in_one_spelling
+from .written import COST_SUITES, SUITES, Count, Finite, Specs, distinct, explain, file_of, find, names_in, parse
 
 TUNING_SEED = 1_000_000
 """Tuning runs use the seeds from here on, report runs those from 0 on."""
@@ -190,10 +191,15 @@ class Group:
 
 
 class Suite(BaseModel):
-    """A named list of experiments."""
+    """A named list of experiments.
+
+    Attributes:
+        file: where it was read from; None for a built-in one, and one made in Python. No manifest has it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    file: Path | None = Field(None, exclude=True, repr=False)
     name: OneLine
     title: OneLine
     description: Plain = ""
@@ -231,7 +237,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     if str(name_or_path) in names_in(COST_SUITES):
         raise BadInput(f"{name_or_path} is a cost suite: `throughtime cost {name_or_path}` measures it")
     text, name = find(name_or_path, SUITES, kind="suite")
-    return parse_suite(text, name, origin=str(name_or_path))
+    return parse_suite(text, name, origin=str(name_or_path)).model_copy(update={"file": file_of(name_or_path)})
 
 
 def parse_suite(text: str, name: str, *, origin: str) -> Suite:
@@ -242,24 +248,32 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
     listed = rest.pop("experiments", [{}])
     if not (isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed)):
         raise BadInput(f"{origin}: experiments must be written as [[experiments]] tables")
-    for key in rest:
-        if key not in ("title", "description"):
-            allowed = ["title", "description", "experiments", *_FIELDS]
-            raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, allowed)}")
+    for key in [key for key in rest if key not in ("title", "description")]:
+        allowed = ["title", "description", "experiments", *_FIELDS]
+        raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, allowed)}")
     experiments = []
     for number, one in enumerate(listed, start=1):
+        where = f"{origin}, experiment {number}" if len(listed) > 1 else origin
         try:
             experiments.append(Experiment.model_validate({**defaults, **one}))
         except ValidationError as error:
-            raise BadInput(
-                explain(error, f"{origin}, experiment {number}" if len(listed) > 1 else origin, _FIELDS)
-            ) from None
+            raise BadInput(explain(error, where, _FIELDS)) from None
     try:
         suite = Suite.model_validate({"name": name, "title": name, **rest, "experiments": experiments})
     except ValidationError as error:
         raise BadInput(explain(error, origin, _FIELDS)) from None
     _check_names(suite)
-    return suite
+    return spelt(suite, origin)
+
+
+def spelt(suite: Suite, origin: str) -> Suite:
+    """The suite with every spec in its one form; `BadInput` where an experiment lists one in two spellings."""
+    kinds = (("tasks", TASKS), ("algorithms", ALGORITHMS), ("forcing", FORCINGS))
+    experiments = [
+        one.model_copy(update={f: all_in_one_spelling(r, getattr(one, f), f"{origin}: {f}") for f, r in kinds})
+        for one in suite.experiments
+    ]
+    return suite.model_copy(update={"experiments": tuple(experiments)})
 
 
 _FIELDS = list(Experiment.model_fields)
@@ -268,8 +282,7 @@ _FIELDS = list(Experiment.model_fields)
 def _check_cell(spec: str) -> None:
     name, parameters = parse_spec(spec)
     CELLS.get(name)
-    if parameters:
-        given = ", ".join(parameters)
+    if given := ", ".join(parameters):
         raise BadInput(f"the cell {name!r} takes no parameters, got {given}; its size is the suite's hidden_size")
 
 

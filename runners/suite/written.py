@@ -49,7 +49,7 @@ def find(name_or_path: str | Path, folder: str, *, kind: str) -> tuple[str, str]
     given = str(name_or_path)
     path = Path(given)
     names = names_in(folder)
-    if path.suffix.lower() == ".toml" or path.parent != Path():
+    if _is_path(given):
         if not path.is_file():
             raise BadInput(f"there is no {kind} file {given!r}; built-in {kind}s: {', '.join(names)}")
         try:
@@ -59,6 +59,16 @@ def find(name_or_path: str | Path, folder: str, *, kind: str) -> tuple[str, str]
     if given in names:
         return (_open(folder) / f"{given}.toml").read_text(encoding="utf-8"), given
     raise BadInput(f"no {kind} is called {given!r}; {nearest(given, names)}; or give a .toml file's path")
+
+
+def file_of(name_or_path: str | Path) -> Path | None:
+    """The file that `find` reads, absolute; None for a built-in one."""
+    return Path(name_or_path).resolve() if _is_path(name_or_path) else None
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    path = Path(name_or_path)
+    return path.suffix.lower() == ".toml" or path.parent != Path()
 
 
 def parse(text: str, *, origin: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,15 +56,15 @@ def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subpr
 
 @pytest.fixture(scope="session")
 def throughtime_in_background() -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the command line in a process group of its own, and return at once."""
+    """Start the command line, or other words of Python, in a process group of its own, and return at once."""
 
-    def start(*words: object) -> subprocess.Popen[bytes]:
+    def start(*words: object, python: Sequence[object] = command()[1:], **variables: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [*command(), *map(str, words)],
-            env=environment(),
+            [sys.executable, *map(str, python), *map(str, words)],
+            env={**environment(), **variables},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
 
     return start

@@ -10,6 +10,7 @@ import pytest
 from throughtime.parts import BadInput
 from throughtime.runners import load_results, run_suite
 from throughtime.runners.execution.job import RunJob
+from throughtime.runners.execution.progress import Silent
 from throughtime.runners.execution.run import plan_suite
 from throughtime.runners.execution.worker import check_code
 from throughtime.runners.records.machine import arithmetic
@@ -126,7 +127,7 @@ def test_kill_of_the_process_group_loses_no_finished_run(suite_file, throughtime
     while len(list(out.glob("runs/*.json"))) < finished and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     kept = {path: path.read_bytes() for path in out.glob("runs/*.json")}
     assert finished <= len(kept) < 8, "the kill did not fall into the middle of the suite"
     for content in kept.values():
@@ -178,3 +179,16 @@ def test_a_tuning_run_that_breaks_is_told(suite_file, tmp_path):
     assert summary.failed == 1
     text = markdown(summarise(tmp_path / "out")).splitlines()
     assert sum("1 of the tuning runs broke" in line for line in text) == 1
+
+
+def test_a_stop_between_tuning_and_report_leaves_what_was_chosen(suite_file, tmp_path, in_this_process):
+    class Stops(Silent):
+        def start(self, title, total):
+            if title == "Report":
+                raise KeyboardInterrupt
+
+    path = suite_file(replace={"[0.01]": "[0.01, 0.02]"})
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(path, tmp_path / "out", reporter=Stops())
+    groups = RunStore(tmp_path / "out").manifest().groups
+    assert all(group.choice is not None and len(group.report) == 2 for group in groups)

@@ -1,15 +1,18 @@
 """The command, in this process: exit codes, words, and the report."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from throughtime.runners.commands.cli import app
-from throughtime.runners.gate import accuracy, check, counters, noise
+from throughtime.runners.gate import accuracy, baseline, check, counters, noise
 from throughtime.runners.gate.judge import Session
 from throughtime.runners.gate.noise import Trial, summary
 from throughtime.runners.gate.verdict import Verdict
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -36,9 +39,61 @@ def test_all_well_ends_with_0(tiers):
     assert "PASS, tier 2: found by 2" in result.output
 
 
-def test_nothing_to_compare_with_ends_with_0(tiers):
-    tiers.update({0: "not compared", 2: "not compared"})
-    assert run().exit_code == 0
+@pytest.mark.parametrize("missing", [[0], [2], [0, 2]])
+def test_nothing_to_compare_with_ends_with_1_unless_it_is_allowed(tiers, tmp_path, missing):
+    tiers.update(dict.fromkeys(missing, "not compared"))
+    words = ["--json", str(tmp_path / "report.json")]
+    result = run(*words)
+    assert result.exit_code == 1
+    named = ", ".join(f"tier {number}" for number in missing)
+    assert f"\n{named}: nothing was compared, and that is a failure; --allow-missing lets it pass" in result.output
+    assert not json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["passed"]
+
+    result = run(*words, "--allow-missing")
+    assert result.exit_code == 0
+    assert "lets it pass" not in result.output
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["passed"]
+
+
+def test_what_fails_is_not_what_is_missing(tiers):
+    tiers[2] = "fail"
+    assert run("--allow-missing").exit_code == 1
+
+
+def test_the_baselines_are_found_from_any_directory(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(counters, "check", lambda reference, update: asked.append(reference) or Verdict(0, "pass", ""))
+    monkeypatch.chdir(tmp_path)
+    assert run("--tier", "0").exit_code == 0
+    assert run("--tier", "0", "--reference", "mine").exit_code == 0
+    assert asked == [ROOT / "results" / "reference", Path("mine")]
+
+
+def test_an_update_is_written_where_the_baselines_are_found(monkeypatch, tmp_path):
+    reference = tmp_path / "checkout" / "results" / "reference"
+    reference.mkdir(parents=True)
+    monkeypatch.setattr(baseline, "REFERENCE", reference)
+    monkeypatch.setattr(counters, "count_all", lambda cases: ({"one": {"ops": 1}}, {}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run("--tier", "0", "--update").exit_code == 0
+    assert [path.name for path in reference.iterdir()] == ["counters.json"]
+    assert not list(Path().iterdir())
+    assert run("--tier", "0").exit_code == 0
+    assert baseline.update_command(reference) == "throughtime check --update"
+    assert baseline.update_command(Path("mine")) == "throughtime check --update --reference mine"
+
+
+@pytest.mark.parametrize("words", [[], ["--allow-missing"], ["--update"], ["--results", "."]])
+def test_code_without_baselines_says_what_to_do(tiers, monkeypatch, tmp_path, words):
+    monkeypatch.setattr(baseline, "REFERENCE", tmp_path / "results" / "reference")
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "clone the repository" in result.output
+    assert "give --reference DIR" in result.output
+    assert "found by" not in result.output
+    if "--results" not in words:
+        assert run(*words, "--reference", str(tmp_path)).exit_code == 0
 
 
 @pytest.mark.parametrize("failing", [0, 2])

@@ -179,7 +179,7 @@ def test_other_versions_and_platforms_are_not_compared(baseline, more_work, othe
 @pytest.mark.parametrize("content", ["", "{", '{"counts": {}}'])
 def test_unreadable_baseline_says_how_to_restore_it(tmp_path, content):
     (tmp_path / counters.FILE).write_text(content, encoding="utf-8")
-    with pytest.raises(BadInput, match="git checkout"):
+    with pytest.raises(BadInput, match=r"git -C \S+ checkout -- counters\.json"):
         check(tmp_path)
 
 

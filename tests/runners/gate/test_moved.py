@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from throughtime.parts import BadInput
 from throughtime.runners.commands.cli import app
 from throughtime.runners.execution.run import run_suite
+from throughtime.runners.gate import baseline
 from throughtime.runners.gate.moved import check, compare
 from throughtime.runners.gate.scores import Scores
 
@@ -98,6 +99,34 @@ def test_the_row_that_moved_is_named_and_the_exit_code_tells(two):
 def test_results_that_did_not_move_end_with_0(two):
     here, committed = two(lambda r: r["test"])
     result = CliRunner().invoke(app, ["check", "--results", str(here), "--reference", str(committed)])
+    assert result.exit_code == 0, result.output
+    assert "PASS, results: 2 rows" in result.output
+
+
+def test_results_that_have_nothing_to_be_compared_with_end_with_1_unless_it_is_allowed(suite_file, tmp_path):
+    run_suite(suite_file(), tmp_path / "here", only={"algorithm": "full"})
+    run_suite(suite_file(replace={"batch_size = 4": "batch_size = 5"}), tmp_path / "committed" / "suite")
+    words = ["check", "--results", str(tmp_path / "here"), "--reference", str(tmp_path / "committed")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "NOT COMPARED, results: no row" in result.output
+    assert "results: nothing was compared" in result.output
+    assert CliRunner().invoke(app, [*words, "--allow-missing"]).exit_code == 0
+
+
+def test_results_of_which_no_run_has_ended_have_nothing_to_be_compared(two):
+    here, committed = two(lambda r: r["test"])
+    for path in (here / "runs").iterdir():
+        path.unlink()
+    assert check(here, committed).outcome == "not compared"
+
+
+def test_the_committed_results_are_found_from_any_directory(two, monkeypatch, tmp_path):
+    here, committed = two(lambda r: r["test"])
+    monkeypatch.setattr(baseline, "REFERENCE", committed)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = CliRunner().invoke(app, ["check", "--results", str(here)])
     assert result.exit_code == 0, result.output
     assert "PASS, results: 2 rows" in result.output
 

@@ -1,14 +1,11 @@
 """Tier 1: two versions of the code side by side, real processes and made-up times."""
 
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from throughtime.parts import BadInput
 from throughtime.runners.gate import paired, times
-from throughtime.runners.gate.checkout import Code, base_and_head, link, twice
+from throughtime.runners.gate.checkout import Code, twice
 from throughtime.runners.gate.judge import Session
 from throughtime.runners.gate.paired import Effort, Measured, Pair
 from throughtime.runners.training.workload import Workload
@@ -26,19 +23,6 @@ def code_that_fails(folder, line):
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(line + "\n", encoding="utf-8")
     return Code(folder, "broken code")
-
-
-@pytest.fixture
-def repository(tmp_path):
-    """A git repository that looks like a checkout, with one commit."""
-    root = tmp_path / "checkout"
-    for file in ("algorithms/__init__.py", "runners/records/git.py"):
-        (root / file).parent.mkdir(parents=True)
-        (root / file).touch()
-    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "one"]):
-        subprocess.run([*git, *words], check=True, capture_output=True)
-    return root
 
 
 def test_more_work_is_found_and_the_same_work_is_not():
@@ -118,36 +102,3 @@ def test_slower_and_faster_are_marked():
 
 def test_nothing_in_common_is_not_compared():
     assert times.judge(Measured({}, {"one": "KeyError"}), ["one"]).outcome == "not compared"
-
-
-def test_a_commit_is_checked_out_and_removed_again(repository):
-    with base_and_head("HEAD", repository) as (base, head):
-        assert (base.folder / "throughtime" / "algorithms" / "__init__.py").is_file()
-        assert (head.folder / "throughtime" / "algorithms").resolve() == repository / "algorithms"
-        assert base.name.startswith("HEAD (")
-    listed = subprocess.run(["git", "-C", str(repository), "worktree", "list"], capture_output=True, text=True)
-    assert len(listed.stdout.splitlines()) == 1
-    assert not base.folder.exists()
-
-
-@pytest.mark.parametrize("ref", ["nosuch", "--help", ""])
-def test_unknown_commit_says_what_to_give(repository, ref):
-    with pytest.raises(BadInput, match="give a branch, a tag or a commit"), base_and_head(ref, repository):
-        pass
-
-
-def test_checkout_that_git_refuses_says_why(repository):
-    (repository / ".git" / "worktrees").touch()  # where git would make a folder
-    with pytest.raises(BadInput, match="git could not check 'HEAD' out"), base_and_head("HEAD", repository):
-        pass
-
-
-def test_code_outside_of_a_checkout_has_no_base(tmp_path):
-    with pytest.raises(BadInput, match="clone the repository"), base_and_head("HEAD", tmp_path):
-        pass
-
-
-def test_link_takes_only_what_a_tree_has(tmp_path):
-    (tmp_path / "tree" / "networks").mkdir(parents=True)
-    folder = link(tmp_path / "tree", tmp_path / "code")
-    assert sorted(path.name for path in Path(folder, "throughtime").iterdir()) == ["__init__.py", "networks"]

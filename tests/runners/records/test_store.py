@@ -178,6 +178,16 @@ def test_a_record_that_is_none_is_a_run_that_is_missing(results, change):
     assert any("not run yet" in row.reason or not row.statuses for row in table.rows if row.kind == "run")
 
 
+@pytest.mark.parametrize("load", [load_results, load_curves])
+def test_a_table_without_rows_has_the_columns_of_one_with_rows(results, load):
+    columns = list(load(results).columns)
+    assert columns
+    for path in (results / "runs").iterdir():
+        path.unlink()
+    assert list(load(results).columns) == columns
+    assert load(results).empty
+
+
 @pytest.mark.parametrize("text", ["", "5", "[1]", "{", "null", '{"machine": 5, "load_average": 3}'])
 def test_an_environment_that_is_none_is_not_recorded(results, text):
     (results / "environment.json").write_text(text, encoding="utf-8")

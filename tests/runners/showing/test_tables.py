@@ -3,6 +3,7 @@
 import csv as csv_module
 import dataclasses
 import io
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -353,3 +354,17 @@ def test_the_short_table_keeps_what_did_not_end_well(results):
 def test_the_short_table_of_what_ended_well_is_not_told_so(results):
     (table,) = summarise(results()).tables
     assert all("done" not in "".join(short_cells(table, row)) for row in table.rows)
+
+
+def test_rows_that_waited_for_a_busy_machine_are_told(results):
+    directory = results()
+    assert "Beware" not in tables.markdown(summarise(directory))
+    for path in (directory / "runs").iterdir():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["cpu_seconds"] = record["wall_seconds"] / 2.7
+        path.write_text(json.dumps(record), encoding="utf-8")
+    text = tables.markdown(summarise(directory))
+    assert "Beware: ms/step is time on the wall, and 4 of 4 rows waited while the machine was busy, up to 2.7" in text
+    screen = io.StringIO()
+    print_tables(summarise(directory), Console(file=screen, force_terminal=True, width=220))
+    assert "Beware" in screen.getvalue()

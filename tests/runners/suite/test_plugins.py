@@ -124,7 +124,7 @@ class TestLooseFile:
     def test_list_and_describe_say_where_it_is_from(self, write):
         path = write()
         load_plugin(path)
-        assert f"A tenth of the gradient. [{path}]" in listing()
+        assert f"A tenth of the gradient. [{path}]" in " ".join(listing().split())
         assert f"from:    {path}" in description("tenth")
 
     def test_wrong_parameters_are_told_as_those_of_built_ins(self, write):
