@@ -5,6 +5,7 @@ one to read its promises) happens in here: whatever it raises, an endless loop t
 """
 
 import contextlib
+import faulthandler
 import io
 import os
 import signal
@@ -30,6 +31,12 @@ _GAP = 5
 """Alarms that may be late: more were lost while the whole process stood still, which is nobody's fault."""
 
 
+_HELD = 10
+"""As many times what it has, spent in C code that does not let Python look up once, and the process is ended."""
+
+now = time.monotonic
+
+
 class _TooLong(BaseException):
     """Not an `Exception`, which a plugin may catch."""
 
@@ -45,7 +52,8 @@ def contained(subject: str, seconds: float | None = None) -> Iterator[None]:
     Args:
         subject: what is being done, as the message begins.
         seconds: the time it has, `SECONDS` by default; only a main thread on a system with alarms is held to it. Code
-            that goes on even so, since it catches whatever is raised in it, ends the process, with a word on it.
+            that goes on even so, since it catches whatever is raised in it or never comes back from C code, ends the
+            process, with a word on where it was.
     """
     seconds = SECONDS if seconds is None else seconds
     with _interruptible():
@@ -128,12 +136,13 @@ def _limit(subject: str, seconds: float) -> Iterator[None]:
         yield
         return
     interval = seconds / _TICKS
-    spent, tries, last = 0.0, 0, time.monotonic()
+    spent, tries, last = 0.0, 0, now()
 
     def tick(number: int, frame: FrameType | None) -> None:
         nonlocal spent, tries, last
-        now = time.monotonic()
-        spent, last = spent + min(now - last, _GAP * interval), now
+        faulthandler.dump_traceback_later(_HELD * seconds, exit=True, file=2)  # begins anew
+        at = now()
+        spent, last = spent + min(at - last, _GAP * interval), at
         # What puts things in order after the code must not be interrupted.
         if spent < seconds or frame is None or frame.f_code.co_filename in (__file__, contextlib.__file__):
             return
@@ -144,9 +153,11 @@ def _limit(subject: str, seconds: float) -> Iterator[None]:
 
     handler = signal.signal(signal.SIGALRM, tick)
     left, again = signal.setitimer(signal.ITIMER_REAL, interval, interval)
+    faulthandler.dump_traceback_later(_HELD * seconds, exit=True, file=2)
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, left, again)

@@ -17,6 +17,7 @@ from throughtime.runners.execution.progress import Reporter, Silent
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import files_of
+from throughtime.runners.suite.reach import check_reach
 
 from .point import Cost, Point, measure
 from .store import CostStore, LineKeys, Manifest, rows_of, subject
@@ -125,6 +126,7 @@ def default_directory(suite: CostSuite) -> Path:
 def _jobs(points: list[Point], deadline: float) -> list[CostJob]:
     """Those of one line: the same code at every size."""
     algorithm, cell = type(make_algorithm(points[0].algorithm)), CELLS.get(points[0].cell)
+    check_reach((algorithm, cell))
     code = Code((algorithm.__module__, cell.__module__, "throughtime.runners.cost.point"))
     mark = code.fingerprint(arithmetic(points[0].device))
     files = files_of(code.plugins)

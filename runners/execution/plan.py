@@ -23,6 +23,7 @@ from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import REGISTRIES, files_of
+from throughtime.runners.suite.reach import check_reach
 from throughtime.runners.suite.spelling import in_one_spelling
 from throughtime.runners.suite.suite import Choice, Group, Suite, spelt, task_class
 from throughtime.tasks import make_task
@@ -112,7 +113,7 @@ def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | No
         only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
 
     Raises:
-        BadInput: there is no such device, or nothing matches.
+        BadInput: there is no such device, nothing matches, or a part that no worker can find.
     """
     check_device(device)
     look_again()
@@ -152,14 +153,11 @@ def _row(group: Group, number: int, selected: bool, task: TaskState, device: str
 def _modules(group: Group) -> tuple[str, ...]:
     """Where a group's code begins; `Broken` where a plugin's can't be had."""
     task = task_class(group.task)
-    return (
-        type(make_algorithm(group.algorithm)).__module__,
-        type(make_forcing(group.forcing)).__module__,
-        task.__module__,
-        (task if task.own_cell else CELLS.get(group.cell)).__module__,
-        "throughtime.algorithms.full",
-        "throughtime.runners.training.train",
-    )
+    algorithm, forcing = type(make_algorithm(group.algorithm)), type(make_forcing(group.forcing))
+    classes = (algorithm, forcing, task, task if task.own_cell else CELLS.get(group.cell))
+    check_reach(classes)
+    modules = (cls.__module__ for cls in classes)
+    return (*modules, "throughtime.algorithms.full", "throughtime.runners.training.train")
 
 
 def _state(task: str) -> TaskState:

@@ -20,6 +20,7 @@ from throughtime.runners.execution.pool import Died, Overran, Raised, Stopped
 from throughtime.runners.execution.worker import Tail, death, heard, one_line
 from throughtime.runners.suite.fingerprint import Code
 from throughtime.runners.suite.plugins import REGISTRIES, files_of, load_plugin, load_plugins, loaded
+from throughtime.runners.suite.reach import check_reach
 from throughtime.runners.training.measure import count_updates
 from throughtime.tasks import TASKS, make_task
 
@@ -56,6 +57,7 @@ class Part:
     def files(self) -> tuple[str, ...]:
         """The loose files to load for it: its own, and those of cells, which an algorithm may serve alone."""
         kind = REGISTRIES[f"{self.kind}s"].get(parse_spec(self.spec)[0])
+        check_reach([kind])
         modules = set(Code((kind.__module__,)).plugins)
         if self.kind == "algorithm":
             modules |= {plugin.module for plugin in loaded() if any(kind == "cell" for kind, _ in plugin.names)}

@@ -1,10 +1,15 @@
 """A plugin whose every part fails in its own way."""
 
+import asyncio
+import atexit
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 
+import pytest
 import torch
 
 from throughtime.algorithms.full import Full
@@ -41,6 +46,98 @@ class Leaving(Full):
 
     def updates(self, network, batch, carry=None, *, generator=None):
         os._exit(7)
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Vanishing(Full):
+    """Ends the process as one that is well does."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        os._exit(0)
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Unnamed(Full):
+    """Is killed by a signal that has a number alone."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        signal.raise_signal(signal.SIGRTMIN + 6)
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Halting(Full):
+    """Stops its process, as a job control does."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Deaf(Full):
+    """Closes every file of its process, the way that its result would take among them; is right otherwise."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        os.closerange(3, 256)
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Lingering(Full):
+    """Leaves a thread, a process and work for the end behind, any of which keeps a process; is right otherwise."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        if not network.training or threading.active_count() < 3:
+            atexit.register(time.sleep, 3600)
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+            subprocess.Popen([sys.executable, "-c", f"import time; time.sleep(3600)  # left by {os.getppid()}"])
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Interrupting(Full):
+    """Raises what a Ctrl-C does."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        raise KeyboardInterrupt("not the user's")
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Closing(Full):
+    """Raises what the end of a generator is."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        raise GeneratorExit
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Cancelled(Full):
+    """Raises what the end of a task is, no `Exception` either."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        raise asyncio.CancelledError
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Skipping(Full):
+    """Raises what a test is skipped by, no `Exception` either."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        pytest.skip("no such package")
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Undecodable(Full):
+    """Fails at a file whose name is no text."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        print(os.fsdecode(b"looks for \xff"))
+        open(os.fsdecode(b"/no/such/\xff"))  # noqa: PTH123, SIM115
+        yield from super().updates(network, batch, carry, generator=generator)
+
+
+class Unspeakable(Full):
+    """Fails with an error that fails."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        raise type("Mute", (Exception,), {"__str__": lambda self: {}["no words"]})
         yield from super().updates(network, batch, carry, generator=generator)
 
 

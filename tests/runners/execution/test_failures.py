@@ -10,7 +10,8 @@ from ..conftest import BROKEN
 FAILING = """
 algorithms = [
     "full", "raising", "killed", "sleeping", "hungry", "quitting", "leaving", "chattering", "meddling", "misshapen",
-    "not_a_number", "unmakeable",
+    "not_a_number", "unmakeable", "vanishing", "unnamed", "halting", "deaf", "lingering", "interrupting", "closing",
+    "cancelled", "skipping", "undecodable", "unspeakable",
 ]
 hidden_size = 4
 batch_size = 4
@@ -51,6 +52,17 @@ EXPECTED = {
     "two_lag(length=16)/misshapen": ("error", "attempting to assign a gradient of size"),
     "two_lag(length=16)/not_a_number": ("diverged", "the training loss became nan"),
     "two_lag(length=16)/unmakeable": ("error", "no such luck"),
+    "two_lag(length=16)/vanishing": ("error", "the worker process ended with exit code 0"),
+    "two_lag(length=16)/unnamed": ("error", "the worker process was killed by signal"),
+    "two_lag(length=16)/halting": ("error", "the worker process was stopped from outside for 10 s"),
+    "two_lag(length=16)/deaf": ("error", "the worker process closed its connection to the suite"),
+    "two_lag(length=16)/lingering": ("done", ""),
+    "two_lag(length=16)/interrupting": ("error", "KeyboardInterrupt: not the user's"),
+    "two_lag(length=16)/closing": ("error", "GeneratorExit"),
+    "two_lag(length=16)/cancelled": ("error", "CancelledError"),
+    "two_lag(length=16)/skipping": ("error", "Skipped: no such package"),
+    "two_lag(length=16)/undecodable": ("error", "FileNotFoundError: [Errno 2] No such file or directory"),
+    "two_lag(length=16)/unspeakable": ("error", "Mute: its message can't be told (KeyError)"),
     "boundless/full": ("error", "KeyError: 'no such key'"),
     "two_lag(length=17)/full": ("diverged", "the evaluation loss went from"),
     "missing/full": ("skipped", "pip install 'throughtime[nowhere]'"),
@@ -124,7 +136,7 @@ def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime_here)
     words = ["run", "failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
     again = throughtime_here(*words, cwd=failed[2])
     # done, diverged and timeout are finished; raising, killed, hungry, quitting, leaving and misshapen are not
-    assert "6 cached, 6 to be tried again" in again.stdout
+    assert "7 cached, 16 to be tried again" in again.stdout
 
 
 def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime_here):
@@ -133,7 +145,7 @@ def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime_here)
     (failed[2] / "longer" / "failing.toml").write_text(longer, encoding="utf-8")
     words = ["run", "longer/failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
     again = throughtime_here(*words, cwd=failed[2])
-    assert "5 cached, 7 to be tried again" in again.stdout
+    assert "6 cached, 17 to be tried again" in again.stdout
 
 
 def test_only_skipped_runs_exit_with_0(throughtime_here, tmp_path):

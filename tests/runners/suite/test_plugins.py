@@ -1,6 +1,12 @@
 """Three ways in: files beside the built-ins, installed packages, loose files; and what is said where one is wrong."""
 
+import os
+import re
+import signal
+import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -176,6 +182,22 @@ FAILING = {
     "an exception": ("\n\n1 / 0", r"\(.*failing\.py, line 3\): ZeroDivisionError"),
     "an exit": ("import sys\nsys.exit('good bye')", "SystemExit: good bye"),
     "an endless loop": ("while True: pass", "took longer than 0.2 s"),
+    "a Ctrl-C of its own": ("\nraise KeyboardInterrupt", r"\(.*failing\.py, line 2\): KeyboardInterrupt$"),
+    "a cancelled task": ("import asyncio\nraise asyncio.CancelledError", "CancelledError$"),
+    "the end of a generator": ("raise GeneratorExit", "GeneratorExit$"),
+    "a test that is skipped": ("import pytest\npytest.importorskip('no_such_package')", "Skipped: could not import"),
+    "a name that is no text": (
+        "import os\nopen(os.fsdecode(b'/no/such/\\xff'))",
+        r"FileNotFoundError: \[Errno 2\] No such file or directory: '/no/such/",
+    ),
+    "an error that fails": (
+        "class Mute(Exception):\n    def __str__(self):\n        return {}['no words']\n\n\nraise Mute",
+        r"Mute: its message can't be told \(KeyError\)",
+    ),
+    "a loop that catches it once": (
+        "try:\n    while True: pass\nexcept BaseException: pass\nwhile True: pass",
+        "took longer than 0.2 s",
+    ),
 }
 
 
@@ -197,6 +219,65 @@ def test_a_file_that_cannot_be_imported_is_contained(write, monkeypatch, capsys,
         load_plugin(write("failing.py", text))
     assert not loaded()
     assert capsys.readouterr() == ("", "")
+
+
+SWALLOWING = {
+    "computing": "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass\n",
+    "waiting": "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass\n",
+}
+
+LOADING = """
+import sys
+from throughtime.parts import containment
+from throughtime.runners.suite.plugins import load_plugin
+
+containment.SECONDS = 0.2
+load_plugin(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("what", SWALLOWING)
+def test_a_file_that_catches_whatever_would_stop_it_ends_the_process_with_a_word(write, what):
+    words = [sys.executable, "-c", LOADING, str(write("endless.py", SWALLOWING[what]))]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert re.fullmatch(
+        r"throughtime: importing the plugin \S*endless\.py took longer than 0\.2 s \(\S*endless\.py, line \d\) and "
+        r"catches what would stop it: leave the code out or mend it\n",
+        ended.stderr,
+    )
+
+
+def test_a_file_that_never_comes_back_from_c_ends_the_process_with_the_place(write):
+    path = write("endless.py", "import itertools\n\nsum(itertools.repeat(1))\n")
+    words = [sys.executable, "-c", LOADING, str(path)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert f'File "{path}", line 3 in <module>' in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["time.sleep(60)", "try:\n    time.sleep(60)\nexcept BaseException:\n    pass"])
+def test_a_ctrl_c_of_the_user_is_one_whatever_a_file_does_with_it(write, text):
+    path = write("slow.py", f"import time\n{text}\n{GOOD}")
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        load_plugin(path)
+    timer.join()
+    assert not loaded()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_time_in_which_the_process_stood_still_is_not_the_files(write, monkeypatch):
+    looks = iter(range(10**6))
+
+    def now():
+        return time.monotonic() + (0.0 if next(looks) < 2 else 1e6)  # as after a night with the lid closed
+
+    monkeypatch.setattr(containment, "now", now)
+    monkeypatch.setattr(containment, "SECONDS", 4.0)
+    load_plugin(write(text=f"import time\ntime.sleep(1.5)\n{GOOD}"))
+    assert "tenth" in ALGORITHMS.names()
 
 
 def test_two_files_with_one_name_are_both_named(write):

@@ -1,0 +1,125 @@
+"""A Ctrl-C and a parent that is killed, also while workers start: no traceback, and no process that goes on alone."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from ..conftest import command, environment
+from .test_pool import workers_of
+
+HOLDING = '''
+"""Never gives Python back."""
+
+import ctypes
+
+from throughtime.algorithms.full import Full
+
+
+class Holding(Full):
+    """Sleeps in C, and keeps the lock that every Python thread needs."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        ctypes.PyDLL(None).sleep(600)
+        yield from super().updates(network, batch, carry, generator=generator)
+'''
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command line in a process group of its own; what it prints goes to a file."""
+    started = []
+
+    def begin(*words):
+        with (tmp_path / "printed").open("a") as printed:
+            process = subprocess.Popen(
+                [*command(), *map(str, words)],
+                cwd=tmp_path,
+                env=environment(),
+                start_new_session=True,
+                stdout=printed,
+                stderr=printed,
+            )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def eventually(condition, seconds=120.0):
+    """What a condition gives as soon as it is something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.005)
+    raise AssertionError("it did not come to that")
+
+
+def gone(processes):
+    """Whether none of them is left, but for what waits to be asked how it ended."""
+    return all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in processes)
+
+
+def left(processes, seconds=10.0):
+    """Those that are still there after some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not gone(processes):
+        time.sleep(0.02)
+    return [one for one in processes if not gone([one])]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.6])
+def test_ctrl_c_while_workers_start(start, suite_file, tmp_path, after):
+    process = start("run", suite_file(), "--out", "out", "--workers", 2)
+    workers = eventually(lambda: workers_of(process.pid))
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    printed = (tmp_path / "printed").read_text()
+    assert "interrupted; finished runs are kept" in printed
+    assert "Traceback" not in printed
+    assert not left(workers)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.6])
+def test_workers_that_start_do_not_outlive_a_killed_parent(start, suite_file, after):
+    process = start("run", suite_file(), "--out", "out", "--workers", 2)
+    workers = eventually(lambda: workers_of(process.pid))
+    time.sleep(after)
+    process.kill()
+    process.wait(60)
+    assert not left(workers, 3.0)
+
+
+def test_a_worker_in_c_code_does_not_outlive_a_killed_parent(start, suite_file, tmp_path):
+    (tmp_path / "holding.py").write_text(HOLDING, encoding="utf-8")
+    path = suite_file(replace={'["full", "readout_only"]': '["holding"]', "seeds = 2": "seeds = 1"})
+    process = start("run", path, "--out", "out", "--plugin", "holding.py")
+    (worker,) = eventually(lambda: workers_of(process.pid))
+    eventually(lambda: worker.num_threads() > 0 and (tmp_path / "out" / ".running").is_dir())
+    time.sleep(4.0)  # for torch to be imported; shorter on a busy machine, and right all the same
+    process.kill()
+    process.wait(60)
+    assert not left([worker], 3.0)
+
+
+def test_a_suite_that_was_stopped_goes_on_and_none_of_its_runs_is_late(start, suite_file, tmp_path):
+    path = suite_file(
+        replace={"steps = 64": "steps = 16000", "seeds = 2": "seeds = 1", "deadline = 60": "deadline = 8"}
+    )
+    process = start("run", path, "--out", "out", "--workers", 1)
+    eventually(lambda: list((tmp_path / "out" / ".running").glob("*")))
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(10.0)
+    os.killpg(process.pid, signal.SIGCONT)
+    process.wait(200)
+    printed = (tmp_path / "printed").read_text()
+    assert "report runs: 2 done." in printed, printed
