@@ -21,6 +21,9 @@ LENGTH = struct.Struct("!Q")
 READY, BEGUN, RETURNED, RAISED = "ready", "begun", "returned", "raised"
 """What a worker tells: it has imported all, it took the work up, and how that ended."""
 
+UNHEARD = 74
+"""Exit code of a worker that could not tell: its connection was closed, by its parent or by code of others in it."""
+
 _PR_SET_PDEATHSIG = 1
 _LOOKS_SECONDS = 0.5
 
@@ -46,8 +49,8 @@ def main(channel: int, parent: int) -> None:
             work = receive(connection)
             connection.sendall(message((BEGUN, None)))
             connection.sendall(_ended(work))
-    except (EOFError, OSError):  # nobody listens any more
-        os._exit(1)
+    except (EOFError, OSError):
+        os._exit(UNHEARD)
 
 
 def message(content: object) -> bytes:

@@ -76,10 +76,12 @@ class Process(Generic[W]):
         return self._process.poll()
 
     def end(self) -> int | None:
-        """How it ended, of one that has closed its connection and may be about to end; None where it does not."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(_LAST_WORD)
-        return None
+        """How it ended, of one that may be about to end; None where it has closed its connection alone."""
+        try:
+            exitcode = self._process.wait(_LAST_WORD)
+        except subprocess.TimeoutExpired:
+            return None
+        return None if exitcode == child.UNHEARD else exitcode
 
     def give(self, work: W, pickled: bytes) -> None:
         """Send work; what can't be sent is found when the process is looked at next."""

@@ -27,6 +27,25 @@ class Holding(Full):
         yield from super().updates(network, batch, carry, generator=generator)
 '''
 
+WAITING = '''
+"""Waits for a word."""
+
+import time
+from pathlib import Path
+
+from throughtime.algorithms.full import Full
+
+
+class Waiting(Full):
+    """Tells that it begins, and begins when it may."""
+
+    def updates(self, network, batch, carry=None, *, generator=None):
+        Path("begun").touch()
+        while not Path("go").exists():
+            time.sleep(0.02)
+        yield from super().updates(network, batch, carry, generator=generator)
+'''
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -112,14 +131,14 @@ def test_a_worker_in_c_code_does_not_outlive_a_killed_parent(start, suite_file, 
 
 
 def test_a_suite_that_was_stopped_goes_on_and_none_of_its_runs_is_late(start, suite_file, tmp_path):
-    path = suite_file(
-        replace={"steps = 64": "steps = 16000", "seeds = 2": "seeds = 1", "deadline = 60": "deadline = 8"}
-    )
-    process = start("run", path, "--out", "out", "--workers", 1)
-    eventually(lambda: list((tmp_path / "out" / ".running").glob("*")))
+    (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
+    change = {'["full", "readout_only"]': '["waiting"]', "seeds = 2": "seeds = 1", "deadline = 60": "deadline = 8"}
+    process = start("run", suite_file(replace=change), "--out", "out", "--plugin", "waiting.py")
+    eventually((tmp_path / "begun").exists)
     os.killpg(process.pid, signal.SIGSTOP)
-    time.sleep(10.0)
+    (tmp_path / "go").touch()
+    time.sleep(9.5)
     os.killpg(process.pid, signal.SIGCONT)
     process.wait(200)
     printed = (tmp_path / "printed").read_text()
-    assert "report runs: 2 done." in printed, printed
+    assert "report runs: 1 done." in printed, printed

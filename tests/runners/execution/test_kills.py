@@ -22,18 +22,26 @@ from .test_interrupted import left
 from .test_pool import workers_of
 
 SUITE = """
-algorithms = ["full", "readout_only", "plain"]
 hidden_size = 4
 batch_size = 4
-learning_rates = [0.01, 0.02]
 budget = { steps = 2000 }
 evaluations = 4
 seeds = 4
 deadline = 200
 
-[[experiments]]
 tasks = ["two_lag(length=16)"]
+
+[[experiments]]
+algorithms = ["full", "readout_only"]
+learning_rates = [0.01, 0.02]
+
+[[experiments]]
+algorithms = ["plain"]
+learning_rates = [0.01]
+seeds = 2
 """
+
+RUNS = 2 * (2 + 4) + 2
 
 PLUGIN = "from throughtime.algorithms.full import Full\n\n\nclass Plain(Full):\n    pass\n"
 
@@ -120,7 +128,7 @@ class Suite:
         self.look()
         results = load_results(self.out)
         assert set(results["status"]) == {"done"}
-        assert len(results) == 3 * (2 + 4)
+        assert len(results) == RUNS
         assert not list(self.out.rglob(".*.json.*"))
         assert not (self.out / ".running").exists()
         assert "Traceback" not in (self.folder / "printed").read_text()
@@ -163,7 +171,7 @@ def test_a_hundred_kills_lose_nothing(suite, seed):
     chance = random.Random(seed)
     for _ in range(KILLS // 2):
         if suite.process is None or suite.process.poll() is not None:
-            if len(suite.kept) == 3 * (2 + 4):
+            if len(suite.kept) == RUNS:
                 shutil.rmtree(suite.out)
                 suite.kept.clear()
             suite.start()

