@@ -1,6 +1,7 @@
 """``throughtime verify``: every check of a part, each with a deadline, in a process that the part may wreck."""
 
 import math
+import multiprocessing
 import signal
 import statistics
 import textwrap
@@ -149,7 +150,7 @@ def _find(part: Part, name: str, files: tuple[str, ...], deadline: float) -> Fin
 
 def _limit_cpu(seconds: float) -> None:
     """The kernel ends this process by SIGXCPU when it has used so many more seconds, where there are such limits."""
-    if resource is not None:
+    if resource is not None and multiprocessing.parent_process() is not None:  # a worker, and nobody else's process
         used = time.process_time()
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds), most))
