@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("algorithms", "forcings", "networks", "tasks", "runners")
+ROOMS = ("parts", "networks", "tasks", "algorithms", "forcings", "runners")
 
 SUITE = """
 tasks = ["two_lag(length=16)"]
