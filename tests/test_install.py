@@ -1,6 +1,7 @@
 """A fresh environment with the wheel of throughtime and a package of one's own: listed, verified, and in a suite."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("algorithms", "forcings", "networks", "tasks", "runners")
+ROOMS = ("parts", "networks", "tasks", "algorithms", "forcings", "runners")
 
 SUITE = """
 tasks = ["two_lag(length=16)"]
@@ -79,8 +80,8 @@ def test_it_is_listed_verified_and_runs_beside_the_built_ins(fresh):
     runs = Path(run(fresh / "environment" / "bin" / "python", "-c", code, cwd=fresh).strip()).resolve()
     assert (fresh / "environment").resolve() in runs.parents
 
-    (line,) = [line for line in throughtime(fresh, "list").splitlines() if line.startswith("  an_idea")]
-    assert "an_idea.py]" in line
+    (entry,) = re.findall(r"^  an_idea\(.*(?:\n {20,}.*)*", throughtime(fresh, "list"), flags=re.MULTILINE)
+    assert "an_idea.py]" in entry
 
     assert "FAILED" not in throughtime(fresh, "verify", "an_idea")
 

@@ -29,6 +29,15 @@ def start() -> None:
     from throughtime.runners.training import train  # noqa: F401
 
     torch.set_num_threads(1)
+    _begun.append(True)
+
+
+_begun: list[bool] = []
+
+
+def in_worker() -> bool:
+    """Whether this process is a worker, whose limits are its own affair."""
+    return bool(_begun)
 
 
 def execute(job: Job[R], notes: str) -> R:

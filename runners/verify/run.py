@@ -17,7 +17,7 @@ from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.execution.local import worker_pool
 from throughtime.runners.execution.pool import Died, Overran, Raised, Stopped
-from throughtime.runners.execution.worker import Tail, death, heard, one_line
+from throughtime.runners.execution.worker import Tail, death, heard, in_worker, one_line
 from throughtime.runners.suite.fingerprint import Code
 from throughtime.runners.suite.plugins import REGISTRIES, files_of, load_plugin, load_plugins, loaded
 from throughtime.runners.suite.reach import check_reach
@@ -150,7 +150,7 @@ def _find(part: Part, name: str, files: tuple[str, ...], deadline: float) -> Fin
 
 def _limit_cpu(seconds: float) -> None:
     """The kernel ends this process by SIGXCPU when it has used so many more seconds, where there are such limits."""
-    if resource is not None:
+    if resource is not None and in_worker():  # a worker, and nobody else's process
         used = time.process_time()
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds), most))

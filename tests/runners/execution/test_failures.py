@@ -140,11 +140,13 @@ def test_errors_are_tried_again_and_the_rest_is_cached(failed, throughtime_here)
 
 
 def test_timeout_is_tried_again_with_a_longer_deadline(failed, throughtime_here):
-    longer = FAILING.replace("deadline = 10", "deadline = 400")
-    (failed[2] / "longer").mkdir()
-    (failed[2] / "longer" / "failing.toml").write_text(longer, encoding="utf-8")
-    words = ["run", "longer/failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
-    again = throughtime_here(*words, cwd=failed[2])
+    suite = failed[2] / "failing.toml"
+    suite.write_text(FAILING.replace("deadline = 10", "deadline = 400"), encoding="utf-8")
+    words = ["run", "failing.toml", "--out", "out", "--dry-run", "--plugin", BROKEN]
+    try:
+        again = throughtime_here(*words, cwd=failed[2])
+    finally:
+        suite.write_text(FAILING, encoding="utf-8")
     assert "6 cached, 17 to be tried again" in again.stdout
 
 
