@@ -24,9 +24,9 @@ from .test_pool import workers_of
 SUITE = """
 hidden_size = 4
 batch_size = 4
-budget = { steps = 2000 }
-evaluations = 4
-seeds = 4
+budget = { steps = 1000 }
+evaluations = 2
+seeds = 3
 deadline = 200
 
 tasks = ["two_lag(length=16)"]
@@ -38,10 +38,10 @@ learning_rates = [0.01, 0.02]
 [[experiments]]
 algorithms = ["plain"]
 learning_rates = [0.01]
-seeds = 2
+seeds = 1
 """
 
-RUNS = 2 * (2 + 4) + 2
+RUNS = 2 * (2 + 3) + 1
 
 PLUGIN = "from throughtime.algorithms.full import Full\n\n\nclass Plain(Full):\n    pass\n"
 
