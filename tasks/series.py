@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from throughtime.parts import BadInput, Unavailable
+from throughtime.parts.defaults import fresh_defaults
 
 from .base import Batch, Metric, Reference, Task
 from .classical import Autoregression, last_given, seasonal
@@ -118,6 +119,10 @@ class Series(Task):
     @cached_property
     def data(self) -> Data:
         """The series, made ready at its first use."""
+        with fresh_defaults():
+            return self._made_ready()
+
+    def _made_ready(self) -> Data:
         values = self.values()
         present = ~values.isnan().any(dim=1)
         mean, deviation = moments(values[: self.split.learn])
