@@ -122,15 +122,15 @@ def estimate_gradient(
         For each of ``network.named_parameters()``, by name, a tensor of the parameter's shape.
     """
     before = {name: parameter.grad for name, parameter in network.named_parameters()}
-    total = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():  # elsewhere every gradient would be zero
+        total = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+        try:
             for update in algorithm.updates(network, batch, carry, generator=generator):
                 for name, parameter in network.named_parameters():
                     assert parameter.grad is not None, f"{type(algorithm).__name__} left {name}.grad unfilled"
                     if update.weight:  # left out and not multiplied: infinity times 0 is NaN
                         total[name].add_(parameter.grad, alpha=update.weight)
-    finally:
-        for name, parameter in network.named_parameters():
-            parameter.grad = before[name]
+        finally:
+            for name, parameter in network.named_parameters():
+                parameter.grad = before[name]
     return total
