@@ -106,11 +106,10 @@ class Series(Task):
     def _made_ready(self) -> Data:
         values, name = self.values(), type(self).__name__
         data = make_ready(name, values, self.external(), learn=self.split.learn, gaps=self.gaps)
-        found = (data.inputs.shape[1], data.values.shape[1])
-        if found != (self.input_size, self.output_size):
+        if self.gaps and data.inputs.shape[1] == self.input_size + 1:
             raise BadInput(
-                f"{name} says input_size={self.input_size}, output_size={self.output_size}, and its data has "
-                f"{found[0]} and {found[1]}: inputs are what external() gives, 1 more where gaps is True, the values"
+                f"{name} has gaps=True and input_size={self.input_size}, and its inputs are {self.input_size + 1} "
+                f"numbers a step: what external() gives, the flag of a missing value, and the values; count the flag"
             )
         if self.split.test.stop > len(values):
             raise BadInput(f"{name}: the test part ends at {self.split.test.stop}, and there are {len(values)} values")

@@ -107,7 +107,7 @@ def test_a_column_without_any_value_to_learn_from_is_named():
 
 def test_a_flag_that_input_size_does_not_count_is_named():
     said = message(Waves, gaps=True)
-    assert "says input_size=2, output_size=2, and its data has 3 and 2" in said
+    assert "has gaps=True and input_size=2, and its inputs are 3 numbers a step" in said
 
 
 def test_values_without_columns_are_named():
