@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from throughtime.networks import Network, State
-from throughtime.networks.dense import told
+from throughtime.networks import Network, State, transformable
 from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
@@ -99,7 +98,7 @@ class _Step(nn.Module):
             _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # type: ignore[misc]
             return new, push(s)[0], pull(signs)[0]
 
-        with torch.no_grad(), told(self.network, x, state):
+        with torch.no_grad(), transformable(self.network, x, state):
             new, along, back = vmap(of_one)(x, state, s, signs)
         return new, along, back
 

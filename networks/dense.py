@@ -45,7 +45,7 @@ class _Forward(nn.Module):
 
 
 @contextmanager
-def told(network: Steps, input: Tensor, state: State) -> Iterator[None]:
+def transformable(network: Steps, input: Tensor, state: State) -> Iterator[None]:
     """What torch.func says of a step that it can't transform, as words about the recurrence; other errors as they are.
 
     Raises:
@@ -87,7 +87,7 @@ def linearize_densely(network: Steps, input: Tensor, state: State) -> DenseLinea
 
     jacobians = torch.func.jacrev(advance, argnums=(0, 1), has_aux=True)
     over_sequences = torch.func.vmap(jacobians, in_dims=(None, 0, 0))
-    with told(network, input, state):
+    with transformable(network, input, state):
         (by_parameters, by_state), new = over_sequences(parameters, flat, input.detach())
     named = {
         name.removeprefix("stepping."): slope.reshape(*slope.shape[:2], -1) for name, slope in by_parameters.items()
