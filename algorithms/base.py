@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from throughtime.networks import Network, State
+from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
 
@@ -81,6 +82,11 @@ def backward(network: Network, loss: Tensor) -> None:
     for parameter in parameters:
         parameter.grad = None
     # Not torch.autograd.grad: it may return one tensor for two parameters, which clipping in place would scale twice.
+    if not (loss.requires_grad or torch.is_grad_enabled()):
+        raise BadInput(
+            "an algorithm's updates are pulled where torch records no gradients, so theirs would be zero: pull them "
+            "outside of torch.no_grad() and torch.inference_mode(), or in a block of torch.enable_grad()"
+        )
     if loss.requires_grad:
         torch.autograd.backward(loss, inputs=parameters)
     for parameter in parameters:
@@ -107,7 +113,7 @@ def estimate_gradient(
 
     Args:
         algorithm: whose gradient.
-        network: where; its ``p.grad`` are left as they were.
+        network: where; its ``p.grad`` are left as they were, and whether it is in training or evaluation mode.
         batch: on which sequences.
         carry: as in `Algorithm.updates`.
         generator: the algorithm's own random draws.
@@ -116,13 +122,15 @@ def estimate_gradient(
         For each of ``network.named_parameters()``, by name, a tensor of the parameter's shape.
     """
     before = {name: parameter.grad for name, parameter in network.named_parameters()}
-    total = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
-    try:
-        for update in algorithm.updates(network, batch, carry, generator=generator):
+    with torch.inference_mode(False), torch.enable_grad():  # elsewhere every gradient would be zero
+        total = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+        try:
+            for update in algorithm.updates(network, batch, carry, generator=generator):
+                for name, parameter in network.named_parameters():
+                    assert parameter.grad is not None, f"{type(algorithm).__name__} left {name}.grad unfilled"
+                    if update.weight:  # left out and not multiplied: infinity times 0 is NaN
+                        total[name].add_(parameter.grad, alpha=update.weight)
+        finally:
             for name, parameter in network.named_parameters():
-                assert parameter.grad is not None, f"{type(algorithm).__name__} left {name}.grad unfilled"
-                total[name].add_(parameter.grad, alpha=update.weight)
-    finally:
-        for name, parameter in network.named_parameters():
-            parameter.grad = before[name]
+                parameter.grad = before[name]
     return total

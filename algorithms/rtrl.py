@@ -47,6 +47,7 @@ class RTRL(Algorithm):
             state, influence = network.initial_state(batch.size), make_influence(network, batch.size)
         else:
             state, influence = carry[0], carry[1].copy()
+        network.check(batch.inputs, state)
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
             stop, columns = min(start + every, batch.length), None

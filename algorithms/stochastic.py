@@ -42,12 +42,13 @@ class Stochastic(Algorithm):
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update a draw: the 1/p_t-weighted mean loss over the window's targets, back through the window."""
+        network.check(batch.inputs, carry)
         length = min(self.length, batch.length)
         inverse_p = 1 / self.coverage(batch.length).to(batch.inputs)
         counts = batch.inputs.new_tensor(batch.counts)
         last_start = batch.length - length
         for draw in range(self.draws):
-            start = int(torch.randint(last_start + 1, (), generator=generator))
+            start = int(torch.randint(last_start + 1, (), generator=generator, device="cpu"))
             stop = start + length
             state = self._state_at(start, network, batch, carry)
             outputs, state = network.unroll(batch.inputs[start:stop], state)
@@ -67,7 +68,7 @@ class Stochastic(Algorithm):
     def coverage(self, steps: int) -> Tensor:
         """p_t, the probability that a window covers step t, for a sequence of `steps` steps: (steps,), float64."""
         length = min(self.length, steps)
-        t = torch.arange(steps, dtype=torch.float64)
+        t = torch.arange(steps, dtype=torch.float64, device="cpu")
         starts = steps - length + 1
         return (t.clamp(max=starts - 1) - (t - length + 1).clamp(min=0) + 1) / starts
 

@@ -50,6 +50,7 @@ class Truncated(Algorithm):
     ) -> Iterator[Update]:
         """One update every k1 steps; the last one may be shorter."""
         past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
+        network.check(batch.inputs, past.states[0][1])
         states = deque(past.states)
         before = len(past.inputs)
 

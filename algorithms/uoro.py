@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from throughtime.networks import Network, State
+from throughtime.networks import Network, State, transformable
+from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update
+from .base import Algorithm, Update, no_update
 
 Gradients = dict[str, Tensor]
 
@@ -33,20 +34,35 @@ class UORO(Algorithm):
     online = True
     backward_mode = False
 
+    def refuses(self, network: Network) -> str:
+        """A recurrence whose step can't be differentiated twice, as fused layers can't."""
+        if network.structured or not network.input_sizes:
+            return ""
+        state, s, _ = _nothing(network, 1)
+        x = s[0].new_zeros(1, network.input_sizes[0])
+        try:
+            _Step(network).differentiate(x, state, s, s)
+        except BadInput as error:
+            return str(error)
+        return ""
+
     def updates(
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update a step."""
         step = _Step(network)
         state, s, theta = carry or _nothing(network, batch.size)
+        network.check(batch.inputs, state)
         for t in range(batch.length):
             signs = tuple(_signs_like(part, generator) for part in state)
-            parameters = {f"network.{name}": p.detach() for name, p in network.named_parameters()}
-            state, along, back = step.differentiate(parameters, batch.inputs[t], state, s, signs)
+            state, along, back = step.differentiate(batch.inputs[t], state, s, signs)
             rho0 = _ratio(_norm(theta.values()), _norm(along))
             rho1 = _ratio(_norm(back.values()), _norm(signs))
             s = tuple(_times(rho0, a) + _times(rho1, nu) for a, nu in zip(along, signs, strict=True))
             theta = {name: _times(1 / rho0, theta[name]) + _times(1 / rho1, back[name]) for name in theta}
+            if not batch.counts[t]:
+                yield no_update(network, (state, s, theta))
+                continue
 
             hidden = state[0].clone().requires_grad_()
             with torch.enable_grad():
@@ -72,10 +88,9 @@ class _Step(nn.Module):
     def forward(self, x: Tensor, state: State) -> State:
         return tuple(part[0] for part in self.network.step(x[None], tuple(part[None] for part in state)))
 
-    def differentiate(
-        self, parameters: Gradients, x: Tensor, state: State, s: State, signs: State
-    ) -> tuple[State, State, Gradients]:
-        """For each sequence the new state F, (∂F/∂s) s̃, and νᵀ ∂F/∂θ."""
+    def differentiate(self, x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
+        """For each sequence the new state F, (∂F/∂s) s̃, and νᵀ ∂F/∂θ; `BadInput` where the step does not allow it."""
+        parameters = {name: p.detach() for name, p in self.named_parameters()}
 
         def of_one(x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
             new, pull = vjp(lambda *of: functional_call(self, of[0], (x, of[1])), parameters, state)  # type: ignore[misc]
@@ -83,7 +98,7 @@ class _Step(nn.Module):
             _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # type: ignore[misc]
             return new, push(s)[0], pull(signs)[0]
 
-        with torch.no_grad():
+        with torch.no_grad(), transformable(self.network, x, state):
             new, along, back = vmap(of_one)(x, state, s, signs)
         return new, along, back
 
@@ -96,7 +111,7 @@ def _nothing(network: Network, sequences: int) -> tuple[State, State, Gradients]
 
 
 def _signs_like(part: Tensor, generator: torch.Generator | None) -> Tensor:
-    return (2 * torch.randint(2, part.shape, generator=generator) - 1).to(part)
+    return (2 * torch.randint(2, part.shape, generator=generator, device="cpu") - 1).to(part)
 
 
 def _norm(parts: Iterable[Tensor]) -> Tensor:

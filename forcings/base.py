@@ -7,12 +7,13 @@ knows what to do with it. Algorithms see only the two, so every algorithm works 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.networks import ClosedLoop, Network, drive
+from throughtime.parts.defaults import fresh_defaults, run_with_fresh_defaults
 from throughtime.tasks.base import Batch
 
 Feedback = Literal["real", "symbol"]
@@ -32,6 +33,11 @@ class Forcing(ABC):
 
     closes_loop: ClassVar[bool] = True
     backward_mode_only: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """What a forcing draws never depends on torch's global settings."""
+        super().__init_subclass__(**kwargs)
+        run_with_fresh_defaults(cls, "__init__", "begin", "drive", "truth")
 
     def begin(self, network: Network, feedback: Feedback | None, *, seed: int) -> Network:
         """The network as it is trained; the same parameters under the same names.
@@ -101,6 +107,7 @@ def driven(batch: Batch, network: Network, truth: Tensor, symbol: Choice, genera
     return replace(batch, inputs=drive(batch.inputs, truth.to(device), None if noise is None else noise.to(device)))
 
 
+@fresh_defaults()
 def gumbel(*shape: int, generator: torch.Generator) -> Tensor:
     """Standard Gumbel noise: argmax(logits + noise) is a draw from softmax(logits)."""
     uniform = torch.rand(shape, generator=generator, dtype=torch.float64).clamp(min=math.ulp(0.0))

@@ -11,13 +11,15 @@ An algorithm that cuts a sequence into windows shows D a window's own steps alon
 with `truncated(k1, k2)` D judges k1 steps at a time, so only `full` is professor forcing as the paper has it.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from throughtime.networks import ClosedLoop, Network, State, drive
+from throughtime.networks.modes import evaluating, training
 from throughtime.tasks.base import Batch
 
 from .base import Choice, Feedback, Forcing, closed_loop, driven
@@ -32,6 +34,29 @@ class Observed(ClosedLoop):
         """Outputs and hidden states side by side."""
         hidden, state = self.hidden(inputs, state)
         return torch.cat([self.readout(hidden), hidden], dim=-1), state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halves(Batch):
+    """The same sequences forced and free, side by side: the task's loss on the forced half, the judge's on the free.
+
+    Attributes:
+        outputs: o, the network's own, which the states follow.
+        judge: the loss of each step of the free half, (T, B), from all outputs and states (T, 2 B, o + n).
+    """
+
+    outputs: int
+    judge: Callable[[Tensor], Tensor]
+
+    def losses(self, outputs: Tensor) -> Tensor:
+        """(T, 2 B): twice each half's, so that a mean over both is their sum. Of the states none is left out."""
+        half = self.size // 2
+        mask = None if self.mask is None else self.mask[:, :half]
+        forced = Batch(self.inputs[:, :half], self.targets[:, :half], self.loss, mask)
+        fooled = self.judge(outputs)
+        if self.mask is not None:
+            fooled = torch.where(self.mask[:, half:], fooled, 0.0)
+        return 2 * torch.cat([forced.losses(outputs[:, :half, : self.outputs]), fooled], dim=1)
 
 
 class Discriminator(nn.Module):
@@ -89,12 +114,15 @@ class Professor(Forcing):
         columns = free.inputs.shape[2] - batch.inputs.shape[2] - 1
         noise = batch.inputs.new_zeros(batch.length, batch.size, columns) if columns else None
         forced = drive(batch.inputs, batch.inputs.new_ones(batch.length, batch.size), noise)
-        return replace(
-            batch,
+        assert isinstance(network, Observed)
+        return Halves(
             inputs=torch.cat([forced, free.inputs], dim=1),
             targets=torch.cat([batch.targets, batch.targets], dim=1),
             mask=None if batch.mask is None else torch.cat([batch.mask, batch.mask], dim=1),
-            loss=lambda outputs, targets: self._losses(batch, network, outputs, targets),
+            loss=batch.loss,
+            continues=batch.continues,
+            outputs=network.readout.out_features,
+            judge=lambda outputs: self._fooled(outputs[..., network.readout.out_features :]),
         )
 
     def after(self, batch: Batch, network: Network) -> None:
@@ -102,7 +130,8 @@ class Professor(Forcing):
         with torch.no_grad():
             hidden = network.hidden(batch.inputs)[0]
         half = batch.size // 2
-        logits = torch.cat([self.discriminator(part) for part in hidden.split(half, dim=1)], dim=1)
+        with training(self.discriminator):
+            logits = torch.cat([self.discriminator(part) for part in hidden.split(half, dim=1)], dim=1)
         forced = (torch.arange(batch.size, device=logits.device) < half).to(logits).expand_as(logits)
         right = ((logits > 0) == (forced > 0)).double().mean()
         if right > ENOUGH:
@@ -111,14 +140,12 @@ class Professor(Forcing):
         binary_cross_entropy_with_logits(logits, forced).backward()
         self.optimizer.step()
 
-    def _losses(self, batch: Batch, network: Network, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(T, 2 B): twice the task's loss, then twice the weighted −log D of the free half."""
-        assert isinstance(network, Observed)
-        o, half = network.readout.out_features, outputs.shape[1] // 2
-        task = batch.loss(outputs[:, :half, :o], targets[:, :half])
-        logits = self.discriminator(outputs[:, half:, o:])
-        with torch.no_grad():
-            forced = self.discriminator(outputs[:, :half, o:])
-            right = torch.cat([forced > 0, logits < 0], dim=1).double().mean()
+    def _fooled(self, states: Tensor) -> Tensor:
+        """The weighted −log D of the free half, (T, B), zero where D is not to be trusted; states (T, 2 B, n)."""
+        forced, free = states.chunk(2, dim=1)
+        with evaluating(self.discriminator):  # it learns in `after` alone
+            logits = self.discriminator(free)
+            with torch.no_grad():
+                right = torch.cat([self.discriminator(forced) > 0, logits < 0], dim=1).double().mean()
         fooled = nn.functional.softplus(-logits) if right > TRUSTED else torch.zeros_like(logits)
-        return 2 * torch.cat([task, self.weight * fooled], dim=1)
+        return self.weight * fooled

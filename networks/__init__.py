@@ -2,7 +2,7 @@
 
 from .base import Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
-from .dense import DenseLinearization
+from .dense import DenseLinearization, transformable
 from .network import CELLS, Network, make_network
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "State",
     "drive",
     "make_network",
+    "transformable",
 ]

@@ -15,11 +15,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+
+from throughtime.parts.errors import BadInput
+
+from .shortcuts import overtaken, step_by_step
 
 State = tuple[Tensor, ...]
 """The S parts of a recurrent state, each (B, n); part 0 is the hidden state, which the readout sees."""
@@ -60,6 +64,12 @@ class Recurrent(nn.Module, ABC):
     input_size: int
     hidden_size: int
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Of a subclass with another step a window is its steps, until it has an `unroll` of its own."""
+        super().__init_subclass__(**kwargs)
+        if overtaken(cls, "unroll", "step"):
+            cls.unroll = Recurrent.unroll  # type: ignore[method-assign]
+
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """The state before a sequence: tensors (batch_size, …), part 0 (batch_size, n)."""
@@ -70,11 +80,7 @@ class Recurrent(nn.Module, ABC):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """A whole window, differentiable: inputs (T, B, m) to the hidden states (T, B, n) and the state after it."""
-        hidden = []
-        for x in inputs.unbind():
-            state = self.step(x, state)
-            hidden.append(state[0])
-        return torch.stack(hidden), state
+        return step_by_step(self, inputs, state)
 
 
 class Cell(Recurrent):
@@ -93,11 +99,22 @@ class Cell(Recurrent):
         state_parts: S.
         input_blocks: for each gate, the block of weight_ih and bias_ih that feeds it, or None.
         hidden_blocks: for each gate, the block of weight_hh and bias_hh that feeds it, or None.
+        structured: whether `linearize` is that of `step`; a subclass with another step and no `linearize` has none.
     """
 
     state_parts: ClassVar[int]
     input_blocks: ClassVar[tuple[int | None, ...]]
     hidden_blocks: ClassVar[tuple[int | None, ...]]
+    structured: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Of a subclass with another φ the kernel goes, and slopes by hand; of one with another step the structure."""
+        super().__init_subclass__(**kwargs)
+        if overtaken(cls, "unroll", "preactivations", "activate", "input_blocks", "hidden_blocks", "state_parts"):
+            cls.unroll = Recurrent.unroll  # type: ignore[method-assign]
+        if overtaken(cls, "derivatives", "activate"):
+            cls.derivatives = Cell.derivatives  # type: ignore[method-assign]
+        cls.structured = not overtaken(cls, "linearize", "step", "preactivations")
 
     def __init__(
         self,
@@ -113,7 +130,7 @@ class Cell(Recurrent):
         rows = hidden_size * (1 + max(block for block in self.input_blocks if block is not None))
 
         def draw(*shape: int) -> nn.Parameter:
-            values = torch.empty(shape, dtype=torch.float64)
+            values = torch.empty(shape, dtype=torch.float64, device="cpu")
             bound = 1 / math.sqrt(hidden_size)
             return nn.Parameter(values.uniform_(-bound, bound, generator=generator).to(dtype))
 
@@ -167,6 +184,11 @@ class Cell(Recurrent):
     @torch.no_grad()
     def linearize(self, input: Tensor, state: State) -> Linearization:
         """One step and its structured local Jacobians: input (B, m), state S tensors (B, n); nothing keeps a graph."""
+        if not self.structured:
+            raise BadInput(
+                f"{type(self).__name__} has a step of its own, and Cell.linearize is not that step's: override "
+                f"linearize beside it, or take the dense Jacobians of Network.linearize"
+            )
         new_state, by_state, by_gate = self.derivatives(state, self.preactivations(input, state[0]))
         blocks = self.weight_hh_l0.split(self.hidden_size)
         n, S = self.hidden_size, self.state_parts

@@ -46,6 +46,12 @@ class ClosedLoop(Network):
         super().__init__(cell, readout)
         self.symbolic = symbolic
 
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """m, or as `drive` makes them."""
+        m, o = self.cell.input_size, self.readout.out_features
+        return (m, m + 1, m + 1 + o)
+
     def seen(self, input: Tensor, hidden: Tensor) -> Tensor:
         """What the cell is given, (B, m), from an input as `drive` makes it and the hidden state before the step."""
         m, o = self.cell.input_size, self.readout.out_features
@@ -56,10 +62,13 @@ class ClosedLoop(Network):
         if self.symbolic:
             chosen = (own + noise if noise.shape[1] else own).argmax(dim=1)
             own = (chosen[:, None] == torch.arange(o, device=own.device)).to(own)  # one_hot does not work under vmap
-        return torch.cat([outside, truth * true + (1 - truth) * own], dim=1)
+        # Chosen where it is the one or the other: what is not given must not matter, and infinity times 0 is NaN.
+        mixed = torch.where(truth == 1, true, torch.where(truth == 0, own, truth * true + (1 - truth) * own))
+        return torch.cat([outside, mixed], dim=1)
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Step by step, but the first steps at once as far as all of them are given the truth."""
+        self.check(inputs, state)
         m = self.cell.input_size
         state = state or self.initial_state(inputs.shape[1])
         if inputs.shape[2] == m:
@@ -80,7 +89,7 @@ class ClosedLoop(Network):
 
     def linearize(self, input: Tensor, state: State) -> Linearization | DenseLinearization:
         """One step with its local Jacobians, those through the output that is fed back included."""
-        if not isinstance(self.cell, Cell):
+        if not isinstance(self.cell, Cell) or not self.cell.structured:
             return linearize_densely(self, input, state)
         with torch.no_grad():
             local = self.cell.linearize(self.seen(input, state[0]), state)

@@ -3,14 +3,18 @@
 For what has no elementwise structure: a plant inside the loop, or any cell that brings only its `step`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from throughtime.parts.errors import BadInput
+
 from .base import State
+from .shortcuts import Steps
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,6 @@ class DenseLinearization:
     by_parameters: dict[str, Tensor]
 
 
-class Steps(Protocol):
-    """What can be linearized: a module with a `step`."""
-
-    def step(self, input: Tensor, state: State) -> State:
-        """One time step."""
-
-
 class _Forward(nn.Module):
     """`functional_call` calls a module's forward; here it is one step of one sequence, from and to a flat state."""
 
@@ -45,6 +42,30 @@ class _Forward(nn.Module):
     def forward(self, input: Tensor, state: Tensor) -> Tensor:
         parts = tuple(part[None] for part in state.split(self.sizes))
         return torch.cat([part[0] for part in self.stepping.step(input[None], parts)])
+
+
+@contextmanager
+def transformable(network: Steps, input: Tensor, state: State) -> Iterator[None]:
+    """What torch.func says of a step that it can't transform, as words about the recurrence; other errors as they are.
+
+    Raises:
+        BadInput: in the block, though a plain step can be made.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        try:
+            with torch.no_grad():
+                network.step(input, state)
+        except Exception:
+            raise error from None
+        step = f"{type(getattr(network, 'cell', network)).__name__}.step"
+        raise BadInput(
+            f"{step} can be run and not be differentiated in each sequence by itself, which this algorithm needs: "
+            f"{str(error).partition(chr(10))[0]}; write it in operators that torch.func knows (a fused layer such as "
+            f"torch.nn.LSTM lacks its second derivative, a custom autograd.Function its setup_context), or take an "
+            f"algorithm that walks back, such as full or truncated"
+        ) from error
 
 
 def linearize_densely(network: Steps, input: Tensor, state: State) -> DenseLinearization:
@@ -65,7 +86,9 @@ def linearize_densely(network: Steps, input: Tensor, state: State) -> DenseLinea
         return new, new
 
     jacobians = torch.func.jacrev(advance, argnums=(0, 1), has_aux=True)
-    (by_parameters, by_state), new = torch.func.vmap(jacobians, in_dims=(None, 0, 0))(parameters, flat, input.detach())
+    over_sequences = torch.func.vmap(jacobians, in_dims=(None, 0, 0))
+    with transformable(network, input, state):
+        (by_parameters, by_state), new = over_sequences(parameters, flat, input.detach())
     named = {
         name.removeprefix("stepping."): slope.reshape(*slope.shape[:2], -1) for name, slope in by_parameters.items()
     }

@@ -4,15 +4,18 @@ y_t = V h_t + c
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from throughtime.parts.defaults import fresh_defaults
 from throughtime.parts.errors import BadInput
 from throughtime.parts.registry import Registry
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
+from .shortcuts import overtaken, step_by_step
 
 CELLS: Registry[Cell] = Registry(
     "cell",
@@ -35,10 +38,44 @@ class Network(nn.Module):
         self.cell = cell
         self.readout = readout
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Of a subclass with another step a window is its steps, and a step's Jacobians are dense, unless it has both
+        of its own.
+        """
+        super().__init_subclass__(**kwargs)
+        if overtaken(cls, "input_sizes", "step", "hidden"):
+            cls.input_sizes = property(lambda self: ())  # type: ignore[assignment, method-assign]
+        if overtaken(cls, "hidden", "step"):
+            cls.hidden = _hidden_step_by_step  # type: ignore[method-assign]
+        if overtaken(cls, "linearize", "step"):
+            cls.linearize = linearize_densely  # type: ignore[method-assign, assignment]
+            cls.structured = property(lambda self: False)  # type: ignore[assignment, method-assign]
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """The features that a step's input may have; empty where what is put around the cell alone knows."""
+        return (self.cell.input_size,)
+
+    def check(self, inputs: Tensor, state: State | None = None) -> None:
+        """`BadInput` says what is wrong with a window's inputs, or the state before it, if their sizes don't fit."""
+        sizes = self.input_sizes
+        if inputs.dim() != 3 or 0 in inputs.shape[:2] or (sizes and inputs.shape[2] not in sizes):
+            features = " or ".join(map(str, sizes)) or "m"
+            raise BadInput(
+                f"a window's inputs are (T, B, m), time first: one step and one sequence or more, {features} features; "
+                f"got {tuple(inputs.shape)}"
+            )
+        if state is not None and any(len(part) != inputs.shape[1] for part in state):
+            raise BadInput(
+                f"the state before the window is of {len(state[0])} sequences and the inputs (T, B, m) of B = "
+                f"{inputs.shape[1]}, {tuple(inputs.shape)}: a stream keeps its batch size; leave a smaller last batch "
+                f"out, or begin anew without a state or carry"
+            )
+
     @property
     def structured(self) -> bool:
         """Whether `linearize` returns a cell's structured Jacobians; if not, dense ones of the whole state."""
-        return isinstance(self.cell, Cell)
+        return isinstance(self.cell, Cell) and self.cell.structured
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a sequence: zeros, S tensors (batch_size, n)."""
@@ -51,6 +88,7 @@ class Network(nn.Module):
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """As `unroll`, but the hidden states (T, B, n) in place of the outputs."""
+        self.check(inputs, state)
         return self.cell.unroll(inputs, state or self.initial_state(inputs.shape[1]))
 
     def step(self, input: Tensor, state: State) -> State:
@@ -59,11 +97,18 @@ class Network(nn.Module):
 
     def linearize(self, input: Tensor, state: State) -> Linearization | DenseLinearization:
         """One step with its local Jacobians, for forward-mode algorithms: a `Cell`'s structured ones, or dense ones."""
-        if isinstance(self.cell, Cell):
+        if isinstance(self.cell, Cell) and self.cell.structured:
             return self.cell.linearize(input, state)
         return linearize_densely(self, input, state)
 
 
+def _hidden_step_by_step(self: Network, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    """`Network.hidden` of a subclass with another step."""
+    self.check(inputs, state)
+    return step_by_step(self, inputs, state or self.initial_state(inputs.shape[1]))
+
+
+@fresh_defaults()
 def make_network(
     cell: str,
     *,

@@ -244,7 +244,7 @@ def _annotations(cls: type) -> dict[str, Any]:
     In a file with ``from __future__ import annotations`` they are text, and what is imported for a type checker alone
     is not there to be looked up: such a parameter may be anything.
     """
-    init = getattr(cls, "__init__")  # noqa: B009 (of the class, whatever it is)
+    init = inspect.unwrap(getattr(cls, "__init__"))  # noqa: B009 (of the class, whatever it is)
     names = {**vars(sys.modules.get(cls.__module__, typing)), **getattr(init, "__globals__", {})}
     found: dict[str, Any] = {}
     for name, annotation in getattr(init, "__annotations__", {}).items():

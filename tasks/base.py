@@ -4,15 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from throughtime.networks import Network, make_network
+from throughtime.parts import BadInput
+from throughtime.parts.defaults import run_with_fresh_defaults
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From outputs (T, B, o) and targets (T, B, ...) to the loss of every step of every sequence, (T, B)."""
+"""From outputs (T, B, o) and targets (T, B, ...) to the loss of every step of every sequence, (T, B).
+
+Each step's loss is a function of that step's output and target alone: where no target counts, both are replaced. A loss
+that looks at whole sequences overrides `Batch.losses`.
+"""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Batch:
 
     Attributes:
         inputs: (T, B, m).
-        targets: (T, B, o) real values, or (T, B) class numbers; finite everywhere, also where the mask is False.
+        targets: (T, B, o) real values, or (T, B) class numbers; where the mask is False anything may stand.
         loss: the loss of each step of each sequence.
         mask: (T, B) True where a target counts; None where all do.
         continues: this batch goes on where the stream's previous batch ended, so its carry is to be used.
@@ -32,6 +38,12 @@ class Batch:
     loss: Loss
     mask: Tensor | None = None
     continues: bool = False
+
+    def __post_init__(self) -> None:
+        steps, mask = self.inputs.shape[:2], self.mask
+        fits = self.inputs.dim() == 3 and 0 not in steps and self.targets.shape[:2] == steps
+        if not fits or not (mask is None or (mask.shape == steps and mask.dtype == torch.bool)):
+            raise BadInput(_misfit(self.inputs, self.targets, mask))
 
     @property
     def length(self) -> int:
@@ -59,13 +71,41 @@ class Batch:
 
     def window(self, start: int, stop: int) -> "Batch":
         """The steps start … stop − 1 as a batch of their own."""
-        mask = None if self.mask is None else self.mask[start:stop]
-        return replace(self, inputs=self.inputs[start:stop], targets=self.targets[start:stop], mask=mask)
+        # Not by `replace`: an algorithm cuts one out at every step, and neither sizes nor counts are to be found anew.
+        window = object.__new__(type(self))
+        vars(window).update(
+            vars(self),
+            inputs=self.inputs[start:stop],
+            targets=self.targets[start:stop],
+            mask=None if self.mask is None else self.mask[start:stop],
+            counts=self.counts[start:stop],
+        )
+        vars(window).pop("total", None)
+        return window
 
     def losses(self, outputs: Tensor) -> Tensor:
         """The loss of each step of each sequence, (T, B), zero where the mask is False; outputs (T, B, o)."""
-        losses = self.loss(outputs, self.targets)
-        return losses if self.mask is None else losses * self.mask
+        if self.mask is None or self.total == self.mask.numel():
+            return self._loss(outputs, self.targets)
+        if not self.total:
+            return torch.where(self.mask, outputs.sum(dim=-1), 0.0)
+        # Chosen away before the loss and not multiplied by 0 after it: an infinite loss or slope times 0 is NaN. What
+        # stands there instead is a step that counts, at which the loss is as well behaved as at all that matters.
+        t = next(t for t, count in enumerate(self.counts) if count)
+        b = int(self.mask[t].byte().argmax())
+        outputs = torch.where(self.mask[..., None], outputs, outputs[t, b].detach())
+        mask = self.mask.reshape(*self.mask.shape, *[1] * (self.targets.dim() - 2))
+        targets = torch.where(mask, self.targets, self.targets[t, b])
+        return torch.where(self.mask, self._loss(outputs, targets), 0.0)
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        losses = self.loss(outputs, targets)
+        if losses.shape != targets.shape[:2]:
+            raise BadInput(
+                f"a loss gives each step of each sequence its own, (T, B) = {tuple(targets.shape[:2])}; got "
+                f"{tuple(losses.shape)}: average over a target's components, never over time or batch"
+            )
+        return losses
 
     def mean_loss(self, outputs: Tensor) -> Tensor:
         """The mean loss over the targets, a scalar; outputs (T, B, o). Zero where there is no target."""
@@ -80,6 +120,27 @@ class Batch:
             targets=self.targets.to(device=device, dtype=real),
             mask=None if self.mask is None else self.mask.to(device=device),
         )
+
+
+def _misfit(inputs: Tensor, targets: Tensor, mask: Tensor | None) -> str:
+    """Why no batch can be made of these, and what to do."""
+    if inputs.dim() != 3:
+        return f"a batch's inputs are (T, B, m), of T steps and B sequences; got {tuple(inputs.shape)}"
+    T, B, _ = inputs.shape
+    if not T or not B:
+        return f"a batch has at least one step and one sequence; got inputs (T, B, m) of {tuple(inputs.shape)}"
+    if targets.shape[:2] != (T, B):
+        turned = targets.shape[:2] == (B, T)
+        return (
+            f"a batch's inputs (T, B, m) and targets (T, B, …) share their T steps and B sequences, time first; got "
+            f"{tuple(inputs.shape)} and {tuple(targets.shape)}"
+            + ("; one of them has its sequences first: transpose(0, 1)" if turned else "")
+        )
+    assert mask is not None
+    return (
+        f"a batch's mask is bool and (T, B), True where a target counts: bool {(T, B)} here; got "
+        f"{str(mask.dtype).removeprefix('torch.')} {tuple(mask.shape)}; use mask.bool() and expand it to all sequences"
+    )
 
 
 @dataclass(frozen=True)
@@ -137,6 +198,12 @@ class Task(ABC):
     input_size: int
     output_size: int
     horizon: int = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A task's data is the same whatever torch's global settings are."""
+        super().__init_subclass__(**kwargs)
+        judged = ("validation", "test", "references")
+        run_with_fresh_defaults(cls, "__init__", "sample", "batches", *judged, "make_network")
 
     @abstractmethod
     def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:

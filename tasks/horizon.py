@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from throughtime.parts.defaults import fresh_defaults
+
 from .base import Batch, Reference, Task
 
 MOST_ORIGINS = 256
@@ -32,9 +34,10 @@ class Ahead:
     @property
     def every(self) -> Tensor:
         """(horizon, K) the steps of all targets."""
-        return self.steps + torch.arange(self.batch.length)[:, None]
+        return self.steps + torch.arange(self.batch.length, device=self.steps.device)[:, None]
 
 
+@fresh_defaults()
 def ahead(batch: Batch, horizon: int) -> Ahead:
     """All origins of judged data, at most `MOST_ORIGINS`, and the `horizon` steps after each.
 
@@ -57,6 +60,7 @@ def ahead(batch: Batch, horizon: int) -> Ahead:
     return Ahead(steps, sequences, following)
 
 
+@fresh_defaults()
 def longest_stretch(judged: Tensor) -> int:
     """The most steps in a row of one sequence that are judged; (T, B) bool."""
     run = best = torch.zeros(judged.shape[1], dtype=torch.long)

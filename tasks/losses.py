@@ -3,9 +3,20 @@
 from torch import Tensor
 from torch.nn import functional
 
+from throughtime.parts import BadInput
+
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean squared error of each step: outputs and targets (T, B, o), result (T, B)."""
+    """The mean squared error of each step: outputs and targets (T, B, o), result (T, B).
+
+    Raises:
+        BadInput: they differ in shape, which torch would broadcast to losses of other pairs.
+    """
+    if outputs.shape != targets.shape:
+        raise BadInput(
+            f"a squared error compares outputs and targets of the same (T, B, o); got {tuple(outputs.shape)} and "
+            f"{tuple(targets.shape)}: a single output keeps its dimension, o = 1"
+        )
     return (outputs - targets).square().mean(dim=-1)
 
 

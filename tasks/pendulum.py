@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from throughtime.networks import DenseLinearization, Network, State
 from throughtime.networks import make_network as make_controller
 from throughtime.networks.dense import linearize_densely
+from throughtime.networks.shortcuts import step_by_step
 
 from .base import Batch, Metric, Reference
 from .generated import GeneratedTask
@@ -69,6 +70,10 @@ class Loop(Network):
     """
 
     @property
+    def input_sizes(self) -> tuple[int, ...]:
+        return (3,)
+
+    @property
     def structured(self) -> bool:
         """The plant is no elementwise map."""
         return False
@@ -80,12 +85,8 @@ class Loop(Network):
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Step by step: inputs (T, B, 3) to part 0 of the states, (T, B, n + 2), and the state after them."""
-        state = state or self.initial_state(inputs.shape[1])
-        parts = []
-        for x in inputs.unbind():
-            state = self.step(x, state)
-            parts.append(state[0])
-        return torch.stack(parts), state
+        self.check(inputs, state)
+        return step_by_step(self, inputs, state or self.initial_state(inputs.shape[1]))
 
     def step(self, input: Tensor, state: State) -> State:
         """One step: input (B, 3), whether the pendulum is put somewhere (1 or 0), and the angle and speed there."""

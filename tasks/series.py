@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from throughtime.parts import BadInput, Unavailable
+from throughtime.parts.defaults import fresh_defaults
 
 from .base import Batch, Metric, Reference, Task
 from .classical import Autoregression, last_given, seasonal
 from .horizon import ahead, longest_stretch, with_leads
 from .losses import squared_error
 from .packaged import locate
+from .series_data import Data, make_ready, moments
 
 Predict = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 """From K origins, the positions of the last given values, and a horizon to the values that follow, (horizon, K, o)."""
@@ -53,32 +55,12 @@ class Split:
         return cls(learn, range(learn, known), range(known, count))
 
 
-@dataclass(frozen=True)
-class Data:
-    """A series of N values, ready to be cut into batches.
-
-    Attributes:
-        values: (N, o) float64 as measured, NaN where missing.
-        mean: (o,) of the values to learn from.
-        deviation: (o,) of the same.
-        scaled: (N, o) float64: less the mean, divided by the deviation; 0 where missing.
-        present: (N,) whether a value is there.
-        inputs: (N, m) float32.
-    """
-
-    values: Tensor
-    mean: Tensor
-    deviation: Tensor
-    scaled: Tensor
-    present: Tensor
-    inputs: Tensor
-
-
 class Series(Task):
     """A task that predicts a series. A subclass owes `values` and `references`.
 
     Class attributes:
-        gaps: values may be missing: masked as targets, given as 0 together with a flag.
+        gaps: values may be missing: masked as targets, given as 0 together with a flag. If False, a missing one is an
+            error.
         warmup: how many steps are given before the first judged one; None: the whole history.
         fitted_on: in words, the values before `split.validation.stop`.
 
@@ -118,13 +100,20 @@ class Series(Task):
     @cached_property
     def data(self) -> Data:
         """The series, made ready at its first use."""
-        values = self.values()
-        present = ~values.isnan().any(dim=1)
-        mean, deviation = moments(values[: self.split.learn])
-        scaled = torch.where(present[:, None], (values - mean) / deviation, 0.0)
-        flag = [(~present)[:, None].double()] if self.gaps else []
-        inputs = torch.cat([self.external().nan_to_num(nan=0.0), *flag, scaled], dim=1).float()
-        return Data(values, mean, deviation, scaled, present, inputs)
+        with fresh_defaults():
+            return self._made_ready()
+
+    def _made_ready(self) -> Data:
+        values, name = self.values(), type(self).__name__
+        data = make_ready(name, values, self.external(), learn=self.split.learn, gaps=self.gaps)
+        if self.gaps and data.inputs.shape[1] == self.input_size + 1:
+            raise BadInput(
+                f"{name} has gaps=True and input_size={self.input_size}, and its inputs are {self.input_size + 1} "
+                f"numbers a step: what external() gives, the flag of a missing value, and the values; count the flag"
+            )
+        if self.split.test.stop > len(values):
+            raise BadInput(f"{name}: the test part ends at {self.split.test.stop}, and there are {len(values)} values")
+        return data
 
     def sample(self, batch_size: int, *, generator: torch.Generator) -> Batch:
         """Windows with random starts in the part to learn from: inputs (T, B, m), targets (T, B, o) one step later."""
@@ -240,12 +229,6 @@ class Series(Task):
     def _in_a_row(self, judged: range) -> int:
         """How many judged values follow each other without a gap."""
         return longest_stretch(self.data.present[judged.start : judged.stop, None]) if self.gaps else len(judged)
-
-
-def moments(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the deviation of each column's given values: (N, k) to (k,) and (k,)."""
-    columns = [column[~column.isnan()] for column in values.T]
-    return torch.stack([c.mean() for c in columns]), torch.stack([c.std(correction=0) for c in columns])
 
 
 def complete(values: Tensor, file: str, place: Callable[[int], str]) -> Tensor:

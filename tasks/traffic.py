@@ -26,7 +26,8 @@ from throughtime.parts import Unavailable
 
 from .base import Batch, Metric, Reference
 from .packaged import locate
-from .series import Series, Split, moments, shipped
+from .series import Series, Split, shipped
+from .series_data import moments
 
 PACKAGE, EXTRA = "autots", "real"
 FILE = "autots/datasets/data/traffic_hourly.zip"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from throughtime.forcings.base import gumbel
 from throughtime.networks import ClosedLoop, State, drive
+from throughtime.networks.modes import evaluating
 from throughtime.tasks import Batch, Task
 from throughtime.tasks.horizon import Ahead, ahead, free_scores
 
@@ -36,8 +37,9 @@ class FreeRun:
 
     @torch.no_grad()
     def scores(self, loop: ClosedLoop) -> tuple[float, tuple[float, ...]]:
-        """The task's score over all leads, and of each lead by itself."""
-        outputs, _ = loop.unroll(self.inputs, self._starts(loop))
+        """The task's score over all leads, and of each lead by itself; the network in evaluation mode."""
+        with evaluating(loop):
+            outputs, _ = loop.unroll(self.inputs, self._starts(loop))
         return free_scores(self.task, outputs, self.ahead.batch)
 
     def score_given_truth(self, outputs: Tensor) -> float:

@@ -1,12 +1,14 @@
 """One run: train a network by one algorithm within a budget, evaluate along the way, return what was seen.
 
 The loop is the same for every algorithm: pull an update, clip, step the optimizer. Evaluation, gradient probes and
-drawing the data are off the clock. A tuning run is judged on validation data alone, a report run on test data alone:
-no choice is made from it, so its whole learning curve can be shown beside the references, which are scored there too.
+drawing the data are off the clock. The network is in training mode while it learns, and in evaluation mode for
+evaluation and probes. A tuning run is judged on validation data alone, a report run on test data alone: no choice is
+made from it, so its whole learning curve can be shown beside the references, which are scored there too.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
 from throughtime.forcings import Forcing, make_forcing
 from throughtime.forcings.base import closed_loop
 from throughtime.networks import Network
+from throughtime.networks.modes import evaluating, training
 from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.tasks import Batch, Task, make_task
@@ -105,11 +108,13 @@ class Trainer:
         """
         record = self.record
         # At the end of training, where a forcing that begins with the truth leaves the network most to itself.
-        counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
+        with training(self.trained), self._seeded():
+            counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
         record.peak_bytes, record.flops, record.ops = counts.peak_bytes, counts.flops, counts.ops
         try:
-            self._evaluate(on_point)
-            self._train(on_point)
+            with training(self.trained), self._seeded():
+                self._evaluate(on_point)
+                self._train(on_point)
             score, record.free = record.curve[-1].metric, record.curve[-1].free
             record.test, record.validation = (score, None) if self.config.purpose == "report" else (None, score)
         except Diverged as reason:
@@ -214,8 +219,9 @@ class Trainer:
     def _gradient_quality(self) -> Quality:
         draws = generator(self.config.seed, f"probe draws {len(self.record.curve)}")
         probe = self._driven_probe(progress=min(self._used(), 1.0))
-        estimate = estimate_gradient(self.algorithm, self.trained, probe, generator=draws)
-        return gradient_quality(estimate, estimate_gradient(self.exact, self.trained, probe))
+        with evaluating(self.trained):
+            estimate = estimate_gradient(self.algorithm, self.trained, probe, generator=draws)
+            return gradient_quality(estimate, estimate_gradient(self.exact, self.trained, probe))
 
     def _driven_probe(self, *, progress: float) -> Batch:
         coins = generator(self.config.seed, "probe forcing")
@@ -238,7 +244,15 @@ class Trainer:
     def _outputs(self, batch: Batch) -> Tensor:
         """The network's outputs (T, B, o), a slice of the sequences at a time to bound the memory."""
         slices = batch.inputs.split(EVALUATED_AT_ONCE, dim=1)
-        return torch.cat([self.network.unroll(inputs)[0] for inputs in slices], dim=1)
+        with evaluating(self.network):
+            return torch.cat([self.network.unroll(inputs)[0] for inputs in slices], dim=1)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """What draws from torch's global generators, as dropout does, repeats with the seed too."""
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
+            torch.manual_seed(generator(self.config.seed, "global").initial_seed())
+            yield
 
     def _place(self, batch: Batch) -> Batch:
         return batch.to(device=self.device, dtype=self.dtype)

@@ -120,8 +120,9 @@ class Naive:
     def step_loss(self, t: int, state: State) -> Tensor:
         """Step t's loss, summed over the sequences that have a target there, from the state after step t."""
         outputs = state[0] @ self.parameters["readout.weight"].T + self.parameters["readout.bias"]
-        losses = step_losses(self.loss, outputs, self.targets[t])
-        return sum((losses[b] for b in range(self.B) if self.mask[t, b]), losses.new_zeros(()))
+        counted = [b for b in range(self.B) if self.mask[t, b]]
+        losses = (step_losses(self.loss, outputs[[b]], self.targets[t, [b]])[0] for b in counted)
+        return sum(losses, outputs.new_zeros(()))
 
     @torch.no_grad()
     def mean_loss(self, start: int, stop: int) -> float:

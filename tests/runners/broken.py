@@ -205,6 +205,13 @@ class Unmakeable(Full):
         raise LookupError("no such luck")
 
 
+class Unopenable(Full):
+    """Can't be made, for want of a file whose name is no text."""
+
+    def __init__(self) -> None:
+        open(os.fsdecode(b"/no/such/\xff"))  # noqa: PTH123, SIM115
+
+
 class Missing(TwoLag):
     """Needs a package that is not installed."""
 

@@ -11,7 +11,7 @@ FAILING = """
 algorithms = [
     "full", "raising", "killed", "sleeping", "hungry", "quitting", "leaving", "chattering", "meddling", "misshapen",
     "not_a_number", "unmakeable", "vanishing", "unnamed", "halting", "deaf", "lingering", "interrupting", "closing",
-    "cancelled", "skipping", "undecodable", "unspeakable",
+    "cancelled", "skipping", "undecodable", "unspeakable", "unopenable",
 ]
 hidden_size = 4
 batch_size = 4
@@ -63,6 +63,7 @@ EXPECTED = {
     "two_lag(length=16)/skipping": ("error", "Skipped: no such package"),
     "two_lag(length=16)/undecodable": ("error", "FileNotFoundError: [Errno 2] No such file or directory"),
     "two_lag(length=16)/unspeakable": ("error", "Mute: its message can't be told (KeyError)"),
+    "two_lag(length=16)/unopenable": ("error", "making the algorithm 'unopenable' failed"),
     "boundless/full": ("error", "KeyError: 'no such key'"),
     "two_lag(length=17)/full": ("diverged", "the evaluation loss went from"),
     "missing/full": ("skipped", "pip install 'throughtime[nowhere]'"),

@@ -11,6 +11,8 @@ import psutil
 import pytest
 
 from throughtime.parts import BadInput
+from throughtime.runners.cost import peers
+from throughtime.runners.cost.grid import CostRunner
 from throughtime.runners.execution import child, local, pool
 from throughtime.runners.execution.job import RunJob
 from throughtime.runners.execution.local import worker_pool
@@ -18,6 +20,7 @@ from throughtime.runners.execution.pool import Died, Overran, Raised, Stopped
 from throughtime.runners.execution.worker import death
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, key_of
+from throughtime.runners.verify.run import Part, verify
 
 
 def workers_of(parent):
@@ -95,14 +98,59 @@ def test_a_worker_that_is_killed_between_two_pieces_of_work_loses_nothing(one):
     assert one.schedule(os.getpid).result(timeout=200) > 0
 
 
-def test_where_no_worker_can_begin_it_is_said_once_and_nothing_waits(tmp_path, monkeypatch, config):
+@pytest.fixture
+def stillborn(tmp_path, monkeypatch):
+    """Workers that end before they begin."""
     (tmp_path / "child.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
     monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
+
+
+NONE_BEGINS = r"no worker process can be started: \d in a row .* exit code 3; what is finished is kept"
+
+
+def test_where_no_worker_can_begin_it_is_said_once_and_nothing_waits(tmp_path, stillborn, config):
     code = Code(("throughtime.algorithms.full", "throughtime.runners.training.train"))
     key = key_of(config.model_dump(), code.fingerprint(arithmetic("cpu")))
     jobs = [RunJob(f"{key[:-3]}{number:03}", 60.0, code, (), config) for number in range(600)]
-    with pytest.raises(BadInput, match=r"no worker process can be started: 8 in a row .* exit code 3; what is"):
+    with pytest.raises(BadInput, match=NONE_BEGINS):
         list(local.execute(jobs, workers=2, notes=tmp_path))
+
+
+def test_where_no_worker_can_begin_the_laboratories_say_so_too(tmp_path, stillborn):
+    costs = "algorithms = ['full']\ncells = ['rnn']\nlength = [2, 3]\nhidden_size = 2\nbatch_size = 2\n"
+    (tmp_path / "costs.toml").write_text(costs, encoding="utf-8")
+    measuring = CostRunner(tmp_path / "costs.toml", tmp_path / "out", device="cpu")
+    with measuring.store.locked(), pytest.raises(BadInput, match=NONE_BEGINS):
+        measuring.run()
+    with pytest.raises(BadInput, match=NONE_BEGINS):
+        verify(Part("algorithm", "full"), lambda words: None)
+    with pytest.raises(BadInput, match=NONE_BEGINS):
+        peers.starting(peers.Sizes(starts=2))
+
+
+def test_a_worker_that_is_killed_while_its_start_is_timed_is_timed_again(monkeypatch):
+    tried = []
+
+    class Dying:
+        """Loses its worker twice."""
+
+        def schedule(self, function, timeout=None):
+            future = Future()
+            tried.append(future)
+            if len(tried) < 3:
+                future.set_exception(Died(-9))
+            else:
+                future.set_result(1)
+            return future
+
+    @contextmanager
+    def dying(workers, jobs_a_process=0):
+        yield Dying()
+
+    monkeypatch.setattr(peers, "worker_pool", dying)
+    worker, _ = peers.starting(peers.Sizes(starts=1))
+    assert len(tried) == 3
+    assert worker.measured.median >= 0
 
 
 def test_what_ended_before_no_worker_could_begin_is_given(monkeypatch, tmp_path, config):

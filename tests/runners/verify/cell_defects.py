@@ -129,6 +129,8 @@ class ResetsBefore(GRU):
         z[3] = super().preactivations(input, z[0].sigmoid() * state[0])[3]
         return self.activate(state, [z[0] + 50, *z[1:]])
 
+    unroll = GRU.unroll
+
 
 class BeginsAnew(RNN):
     def unroll(self, inputs, state):

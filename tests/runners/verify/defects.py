@@ -95,7 +95,7 @@ class ForgetsABias(Sound):
 
 class DividesByNoTargets(Sound):
     def loss(self, window, outputs):
-        return window.losses(outputs).sum() / (window.losses(outputs) > 0).sum()
+        return window.mean_loss(outputs / min(window.total, 1))
 
 
 class LearnsFromNothing(Sound):

@@ -392,6 +392,8 @@ class StepsOtherwise(Network):
     def step(self, input, state):
         return super().step(2 * input, state)
 
+    hidden = Network.hidden
+
 
 class LinearizesOtherwise(Network):
     def linearize(self, input, state):
