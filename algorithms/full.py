@@ -13,7 +13,8 @@ import torch
 from throughtime.networks import Network
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update, backward, detach, no_update
+from .base import Algorithm, Update, no_update
+from .window import carried_on, window_gradient
 
 
 class Full(Algorithm):
@@ -27,11 +28,10 @@ class Full(Algorithm):
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update: ∂L/∂θ of the mean loss L over the batch's targets."""
-        outputs, state = network.unroll(batch.inputs, carry)
-        if not batch.total:
-            yield no_update(network, detach(state))
-            return
-        loss = batch.mean_loss(outputs)
-        del outputs  # what the walk back needs of them its graph has
-        backward(network, loss)
-        yield Update(loss.detach(), 1.0, detach(state))
+        state = network.initial_state(batch.size) if carry is None else carry
+        network.check(batch.inputs, state)
+        if batch.total:
+            loss, state = window_gradient(network, batch)(batch.inputs, state, batch, None)
+            yield Update(loss, 1.0, state)
+        else:
+            yield no_update(network, carried_on(network, batch.inputs, state))

@@ -15,7 +15,8 @@ from torch import Tensor
 from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update, backward, detach, no_update
+from .base import Algorithm, Update, no_update
+from .window import carried_on, window_gradient
 
 
 class Stochastic(Algorithm):
@@ -44,26 +45,31 @@ class Stochastic(Algorithm):
         """One update a draw: the 1/p_t-weighted mean loss over the window's targets, back through the window."""
         network.check(batch.inputs, carry)
         length = min(self.length, batch.length)
-        inverse_p = 1 / self.coverage(batch.length).to(batch.inputs)
-        counts = batch.inputs.new_tensor(batch.counts)
+        # On the host, where the draws are made and the targets counted: no device is waited for.
+        inverse_p = 1 / self.coverage(batch.length)
+        counts = torch.tensor(batch.counts, dtype=torch.float64, device="cpu")
+        gradient = window_gradient(network, batch)
         last_start = batch.length - length
         for draw in range(self.draws):
             start = int(torch.randint(last_start + 1, (), generator=generator, device="cpu"))
-            stop = start + length
-            state = self._state_at(start, network, batch, carry)
-            outputs, state = network.unroll(batch.inputs[start:stop], state)
-            end = None
-            if draw == self.draws - 1:
-                there = stop == batch.length and self.burn_in is None
-                end = detach(state) if there else self._state_at(batch.length, network, batch, carry)
+            stop, last = start + length, draw == self.draws - 1
             window, odds = batch.window(start, stop), inverse_p[start:stop]
-            if not window.total:
-                yield no_update(network, end)
-                continue
-            targets = float(odds @ counts[start:stop])
-            loss = (odds @ window.losses(outputs).sum(dim=1)) / targets
-            backward(network, loss)
-            yield Update(loss.detach(), targets / (batch.total * self.draws), end)
+            state = self._state_at(start, network, batch, carry)
+            if window.total:
+                targets = float(odds @ counts[start:stop])
+                weights = (odds / targets).to(batch.inputs)
+                loss, state = gradient(batch.inputs[start:stop], state, window, weights)
+                update = Update(loss, targets / (batch.total * self.draws), None)
+            else:
+                there = last and stop == batch.length and self.burn_in is None
+                state = carried_on(network, batch.inputs[start:stop], state) if there else state
+                update = no_update(network, None)
+            if not last:
+                yield update
+            elif stop == batch.length and self.burn_in is None:
+                yield update._replace(carry=state)
+            else:
+                yield update._replace(carry=self._state_at(batch.length, network, batch, carry))
 
     def coverage(self, steps: int) -> Tensor:
         """p_t, the probability that a window covers step t, for a sequence of `steps` steps: (steps,), float64."""
@@ -76,7 +82,4 @@ class Stochastic(Algorithm):
         """The state before step `position`, by the gradient-free pass."""
         first = 0 if self.burn_in is None else max(0, position - self.burn_in)
         state = carry if carry is not None and first == 0 else network.initial_state(batch.size)
-        if first == position:
-            return state
-        with torch.no_grad():
-            return detach(network.unroll(batch.inputs[first:position], state)[1])
+        return carried_on(network, batch.inputs[first:position], state)

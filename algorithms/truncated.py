@@ -16,7 +16,8 @@ from torch import Tensor
 from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
-from .base import Algorithm, Update, backward, detach, no_update
+from .base import Algorithm, Update, no_update
+from .window import carried_on, window_gradient
 
 
 class Past(NamedTuple):
@@ -51,35 +52,28 @@ class Truncated(Algorithm):
         """One update every k1 steps; the last one may be shorter."""
         past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
         network.check(batch.inputs, past.states[0][1])
+        gradient = window_gradient(network, batch)
         states = deque(past.states)
         before = len(past.inputs)
-
-        def walk(position: int, state: State, stop: int) -> State:
-            """The state at a later position, without gradient."""
-            if position == stop:
-                return state
-            with torch.no_grad():
-                return network.unroll(_span(past.inputs, batch.inputs, position, stop), state)[1]
-
         for start in range(0, batch.length, self.k1):
             stop = min(start + self.k1, batch.length)
-            first = max(before + stop - self.k2, 0)
+            first, end = max(before + stop - self.k2, 0), before + stop
             while len(states) > 1 and states[1][0] <= first:
                 states.popleft()
             window = batch.window(start, stop)
             if window.total:
-                inputs = _span(past.inputs, batch.inputs, first, before + stop)
-                outputs, state = network.unroll(inputs, walk(*states[0], first))
-                loss = window.mean_loss(outputs[start - stop :])
-                backward(network, loss)
-                update = Update(loss.detach(), batch.share(start, stop), None)
+                position, state = states[0]
+                state = carried_on(network, _span(past.inputs, batch.inputs, position, first), state)
+                loss, state = gradient(_span(past.inputs, batch.inputs, first, end), state, window, None)
+                update = Update(loss, batch.share(start, stop), None)
             else:
-                state = walk(*states[-1], before + stop)
+                position, state = states[-1]
+                state = carried_on(network, _span(past.inputs, batch.inputs, position, end), state)
                 update = no_update(network, None)
-            states.append((before + stop, detach(state)))
+            states.append((end, state))
             oldest = states[0][0]
             recent = tuple((position - oldest, state) for position, state in states)
-            inputs = _span(past.inputs, batch.inputs, oldest, before + stop)
+            inputs = _span(past.inputs, batch.inputs, oldest, end)
             if stop == batch.length:  # the carry that goes on must not keep the whole batch's inputs alive
                 inputs = inputs.clone()
             yield update._replace(carry=Past(inputs, recent))

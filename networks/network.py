@@ -15,6 +15,7 @@ from throughtime.parts.registry import Registry
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
+from .flat import flatten
 from .shortcuts import overtaken, step_by_step
 
 CELLS: Registry[Cell] = Registry(
@@ -145,4 +146,6 @@ def make_network(
         for parameter in readout.parameters():
             draw = torch.empty(parameter.shape, dtype=torch.float64).uniform_(-bound, bound, generator=generator)
             parameter.copy_(draw)
-    return Network(made, readout).to(device)
+    network = Network(made, readout).to(device)
+    flatten(network)
+    return network

@@ -1,0 +1,100 @@
+"""Which windows a compiled kernel may compute: the one place where that is decided.
+
+A kernel knows the equations of a built-in cell, of a linear readout and of two losses, and nothing of what a subclass, a
+hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does the work.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.networks import CELLS, ClosedLoop, Network, State
+from throughtime.networks.flat import flat_of
+from throughtime.tasks.base import Batch
+from throughtime.tasks.losses import cross_entropy, squared_error
+
+if TYPE_CHECKING:
+    from .compiled.calls import WindowKernel
+
+_torch_alone = False
+
+
+@contextmanager
+def torch_alone() -> Iterator[None]:
+    """In this block no compiled kernel is used: operators are counted, or the two forms compared."""
+    global _torch_alone
+    before, _torch_alone = _torch_alone, True
+    try:
+        yield
+    finally:
+        _torch_alone = before
+
+
+def kernel_of(network: Network, batch: Batch) -> "WindowKernel | None":
+    """The kernel for windows of a batch on a network; None where there is none."""
+    if _torch_alone or not torch.is_grad_enabled():
+        return None
+    inputs, targets = batch.inputs, batch.targets
+    cell, readout = network.cell, network.readout
+    usual = (
+        type(network) in (Network, ClosedLoop)
+        and type(readout) is nn.Linear
+        and type(batch) is Batch
+        and inputs.device.type == "cpu"
+        and inputs.dtype in (torch.float32, torch.float64)
+        and inputs.shape[2] == cell.input_size
+        and not inputs.requires_grad
+        and (
+            (batch.loss is cross_entropy and targets.dtype == torch.int64 and targets.dim() == 2)
+            or (
+                batch.loss is squared_error
+                and targets.dtype == inputs.dtype
+                and targets.dim() == 3
+                and targets.shape[2] == readout.out_features
+            )
+        )
+    )
+    if not usual:
+        return None
+    name = _cell_name(type(cell))
+    if name is None or _hooked(network):
+        return None
+    flat = flat_of(network)
+    if flat is None or len(flat.parameters) != 6 or flat.values.dtype != inputs.dtype or not available():
+        return None
+    if not all(parameter.requires_grad for parameter in flat.parameters):
+        return None
+    from .compiled.calls import WindowKernel
+
+    return WindowKernel(name, flat)
+
+
+@functools.cache
+def available() -> bool:
+    """Whether Numba is there."""
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@functools.cache
+def _cell_name(kind: type) -> str | None:
+    """The name of a built-in cell, not of a class derived from it."""
+    return next((name for name in ("rnn", "gru", "lstm") if CELLS.get(name) is kind), None)
+
+
+def _hooked(network: Network) -> bool:
+    modules = (network, network.cell, network.readout)
+    return any(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        for module in modules
+    ) or any(
+        parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+        for parameter in network.parameters()
+    )
