@@ -5,14 +5,14 @@ hook or a parametrization makes of them: with any of these, on a GPU, or without
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from throughtime.networks import CELLS, ClosedLoop, Network, State
+from throughtime.networks import CELLS, ClosedLoop, Network
 from throughtime.networks.flat import flat_of
 from throughtime.tasks.base import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
@@ -32,6 +32,11 @@ def torch_alone() -> Iterator[None]:
         yield
     finally:
         _torch_alone = before
+
+
+def torch_is_alone() -> bool:
+    """Whether `torch_alone` is in force."""
+    return _torch_alone
 
 
 def kernel_of(network: Network, batch: Batch) -> "WindowKernel | None":

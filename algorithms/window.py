@@ -32,7 +32,9 @@ class _ByAutograd:
     def __init__(self, network: Network) -> None:
         self.network = network
 
-    def __call__(self, inputs: Tensor, state: State, window: Batch, weights: Tensor | None = None) -> tuple[Tensor, State]:
+    def __call__(
+        self, inputs: Tensor, state: State, window: Batch, weights: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         outputs, after = self.network.unroll(inputs, state)
         outputs = outputs[len(inputs) - window.length :]
         if weights is None:

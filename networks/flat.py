@@ -30,6 +30,15 @@ class Flat:
         """Whether the parameters still are views of the vector: whoever moves one to elsewhere takes it out."""
         return self._pointers == [parameter.data_ptr() for parameter in self.parameters]
 
+    def rejoin(self) -> None:
+        """Take parameters that were moved to elsewhere back into the vector, with the values that they have now."""
+        pieces = self.values.split([parameter.numel() for parameter in self.parameters])
+        with torch.no_grad():
+            for parameter, piece in zip(self.parameters, pieces, strict=True):
+                if parameter.data_ptr() != piece.data_ptr():
+                    piece.copy_(parameter.detach().reshape(-1))
+                    parameter.data = piece.view(parameter.shape)
+
     def show_gradients(self) -> None:
         """Make every ``p.grad`` a view of `gradients`."""
         for parameter, view in zip(self.parameters, self._views, strict=True):

@@ -24,7 +24,9 @@ class WindowKernel:
         self.window, self.flat = _WINDOWS[cell], flat
         self.theta, self.grad = flat.values.numpy(), flat.gradients.numpy()
 
-    def __call__(self, inputs: Tensor, state: State, window: Batch, weights: Tensor | None = None) -> tuple[Tensor, State]:
+    def __call__(
+        self, inputs: Tensor, state: State, window: Batch, weights: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         after = tuple(part.detach().clone() for part in state)
         mask, steps = window.mask, window.length
         if mask is None or window.total == mask.numel():

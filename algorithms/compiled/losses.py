@@ -6,7 +6,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from .build import FAST
+from throughtime.networks.compiled.build import FAST
 
 IGNORED = -100
 """The class that torch's cross-entropy leaves out."""

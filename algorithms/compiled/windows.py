@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from . import gru, lstm, rnn
-from .build import compiled
+from throughtime.networks.compiled import gru, lstm, rnn
+from throughtime.networks.compiled.build import compiled
+from throughtime.networks.compiled.products import add_products, times, times_transposed
+
 from .losses import slopes
-from .products import add_products, times, times_transposed
 
 
 @compiled

@@ -1,14 +1,13 @@
 """What the trainer adds to an algorithm's updates, found by running it beside the same loop with less in it."""
 
-from collections.abc import Callable
-
 import torch
 
 from throughtime.algorithms import make_algorithm
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.training.measure import Clock
 from throughtime.runners.training.seeds import generator
-from throughtime.runners.training.train import Trainer, make_optimizer
+from throughtime.runners.training.stepping import make_stepper
+from throughtime.runners.training.train import Trainer
 from throughtime.tasks import make_task
 
 
@@ -53,27 +52,16 @@ def drained(config: RunConfig, *, optimizer: bool) -> float:
         dtype=getattr(torch, config.dtype),
         device=config.device,
     )
-    after = _clip_and_step(config, network) if optimizer else lambda: None
+    stepper = make_stepper(config, network) if optimizer else None
     assert config.budget.steps
     clock, steps = Clock(torch.device(config.device)), 0
     for batch in task.batches(config.batch_size, generator=generator(config.seed, "data")):
         placed = batch.to(device=torch.device(config.device), dtype=getattr(torch, config.dtype))
         with clock.running():
             for update in algorithm.updates(network, placed, generator=draws):
-                if update.weight:
-                    after()
+                if update.weight and stepper:
+                    stepper.step(update)
         steps += batch.length
         if steps >= config.budget.steps:
             break
     return clock.wall
-
-
-def _clip_and_step(config: RunConfig, network: torch.nn.Module) -> Callable[[], None]:
-    parameters, optimizer = list(network.parameters()), make_optimizer(config, network)  # type: ignore[arg-type]
-
-    def after() -> None:
-        assert config.clip_norm is not None
-        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-        optimizer.step()
-
-    return after

@@ -9,7 +9,6 @@ made from it, so its whole learning curve can be shown beside the references, wh
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from throughtime.tasks import Batch, Task, make_task
 from .free_run import FreeRun
 from .measure import Clock, Quality, count_updates, gradient_quality
 from .seeds import generator
+from .stepping import Tally, make_stepper
 
 DIVERGED_FACTOR = 100.0
 """An evaluation loss beyond this many times its value before training counts as diverged."""
@@ -38,36 +38,8 @@ EVALUATED_AT_ONCE = 1000
 """Sequences that the network is evaluated on side by side."""
 
 
-@dataclass
-class Tally:
-    """What the updates since some moment added up to."""
-
-    updates: int = 0
-    loss: float = 0.0
-    weight: float = 0.0
-    norm: float = 0.0
-    finite: int = 0
-    clipped: int = 0
-
-    def add(self, loss: float, weight: float, norm: float, clipped: bool) -> None:
-        """One update; a non-finite norm counts as an update and no more."""
-        self.updates += 1
-        self.loss += weight * loss
-        self.weight += weight
-        if math.isfinite(norm):
-            self.finite += 1
-            self.norm += norm
-            self.clipped += clipped
-
-
 class Diverged(Exception):
     """Training left the range in which going on makes sense."""
-
-
-def make_optimizer(config: RunConfig, network: Network) -> torch.optim.Optimizer:
-    """SGD or Adam, in torch's fused form."""
-    kinds: dict[str, type[torch.optim.SGD | torch.optim.Adam]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    return kinds[config.optimizer](network.parameters(), lr=config.learning_rate, fused=True)
 
 
 class Trainer:
@@ -91,9 +63,9 @@ class Trainer:
             config.cell, hidden_size=config.hidden_size, seed=config.seed, dtype=self.dtype, device=self.device
         )
         self.trained = self.forcing.begin(self.network, self.task.feedback, seed=config.seed)
-        self.optimizer = make_optimizer(config, self.network)
+        self.stepper = make_stepper(config, self.network)
         self.clock = Clock(self.device)
-        self.whole, self.recent = Tally(), Tally()
+        self.whole = Tally()
         self.judged = self._place(self.task.test() if config.purpose == "report" else self.task.validation())
         self.probe = self._place(self.task.sample(PROBE_SIZE, generator=generator(config.seed, "probe")))
         self.free_run = FreeRun(self.task, self.judged) if self.task.feedback else None
@@ -147,30 +119,28 @@ class Trainer:
         Only a budget of updates ends in the middle of a batch; the share is then that of its targets.
         """
         learned = 0.0
-        parameters = list(self.network.parameters())
-        limit = math.inf if self.config.clip_norm is None else self.config.clip_norm
         most_updates = self.config.budget.updates or math.inf
         for update in self.algorithm.updates(self.trained, batch, carry, generator=self.draws):
             carry = update.carry
             if not update.weight:
                 continue
-            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients)
-            size, loss = float(norm), float(update.loss)
-            if size > limit:
-                torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+            self.stepper.step(update)
             learned += update.weight
-            for tally in (self.whole, self.recent):
-                tally.add(loss, update.weight, size, size > limit)
-            if not math.isfinite(loss):
-                raise Diverged(f"the training loss became {loss} at update {self.whole.updates}")
-            if math.isfinite(size):  # a non-finite gradient is counted, and not applied
-                self.optimizer.step()
-            if self.whole.updates >= most_updates:
+            if self._updates() >= most_updates:
                 return carry, min(learned, 1.0)
         return carry, 1.0
 
+    def _updates(self) -> int:
+        return self.whole.updates + self.stepper.updates
+
+    def _recent(self) -> Tally:
+        """What the updates since this was last asked for added up to."""
+        recent = self.stepper.tally()
+        self.whole.add(recent)
+        return recent
+
     def _add_up(self) -> None:
+        self._recent()
         record, whole = self.record, self.whole
         record.wall_seconds, record.cpu_seconds = self.clock.wall, self.clock.cpu
         record.updates = whole.updates
@@ -183,14 +153,16 @@ class Trainer:
         """The share of the budget that is used up."""
         budget = self.config.budget
         if budget.updates:
-            return self.whole.updates / budget.updates
+            return self._updates() / budget.updates
         if budget.seconds:
             return self.clock.wall / budget.seconds
         assert budget.steps
         return self.record.steps / budget.steps
 
     def _evaluate(self, on_point: Callable[[Point, float], None]) -> None:
-        recent = self.recent
+        recent = self._recent()
+        if not math.isfinite(recent.loss):
+            raise Diverged(f"the training loss became {recent.loss} by update {self.whole.updates}")
         outputs = self._outputs(self.judged)
         loss = float(self.judged.mean_loss(outputs))
         quality = self._gradient_quality()
@@ -206,7 +178,6 @@ class Trainer:
             cosine=_finite(quality.cosine),
             relative_error=_finite(quality.relative_error),
         )
-        self.recent = Tally()
         if not self.record.curve:
             self.first_loss = loss
         if not math.isfinite(loss) or not math.isfinite(point.metric) or loss > DIVERGED_FACTOR * self.first_loss:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from throughtime.algorithms import Algorithm, make_algorithm
 from throughtime.networks import Network, make_network
 from throughtime.tasks import Batch
+from throughtime.tasks.losses import squared_error
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,3 @@ class Prepared:
                 after()
         if self.batch.inputs.is_cuda:
             torch.cuda.synchronize(self.batch.inputs.device)
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared error of each step, averaged over its components: (T, B)."""
-    return (outputs - targets).square().mean(dim=-1)

@@ -9,13 +9,13 @@ from .build import compiled
 
 @compiled
 def times(a: Any, b: Any, out: Any) -> None:
-    """a (r, k) times b (k, c), into out (r, c)."""
+    """A (r, k) times b (k, c), into out (r, c)."""
     np.dot(a, b, out)
 
 
 @compiled
 def times_transposed(a: Any, b: Any, out: Any) -> None:
-    """a (r, k) times the transpose of b (c, k), into out (r, c)."""
+    """A (r, k) times the transpose of b (c, k), into out (r, c)."""
     if a.shape[1] > 4:
         np.dot(a, b.T, out)
         return

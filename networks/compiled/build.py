@@ -4,12 +4,12 @@ Numba's cache looks at the file of a kernel alone and not at those that it calls
 has a folder of its own, where the user may write, and a kernel is compiled once a machine.
 """
 
+import functools
 import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,24 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel, compiled at its first call for the types of its arguments, or taken from the cache."""
-    with _cache_folder() as cached:
+    folder = cache_folder(Path(function.__code__.co_filename).parent)
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder or "")  # for the caches of the functions decorated here, and of no others
+    try:
+        cached = folder is not None
         kernel: Callable[..., Any] = numba.njit(fastmath=FAST, error_model="numpy", cache=cached, nogil=True)(function)
+    finally:
+        config.CACHE_DIR = before
     return kernel
 
 
-def cache_folder() -> Path | None:
-    """Where the machine code of these sources is kept; None where no folder can be written to."""
-    sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sources.update(path.name.encode() + path.read_bytes())
-    name = f"kernels-{sources.hexdigest()[:16]}"
+@functools.cache
+def cache_folder(sources: Path) -> Path | None:
+    """Where the machine code of a folder's kernels is kept; None where nothing can be written to."""
+    content = hashlib.sha256(numba.__version__.encode())
+    for path in sorted({*Path(__file__).parent.glob("*.py"), *sources.glob("*.py")}):
+        content.update(path.name.encode() + path.read_bytes())
+    name = f"kernels-{content.hexdigest()[:16]}"
     for folder in (_user_cache() / "throughtime", Path(tempfile.gettempdir()) / f"throughtime-{_user()}"):
         try:
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,12 +51,12 @@ def cache_folder() -> Path | None:
 
 
 def _user_cache() -> Path:
-    home = os.path.expanduser("~")
+    home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home)
     if sys.platform == "darwin":
-        return Path(home) / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache")
+        return home / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
 
 
 def _user() -> str:
@@ -59,17 +66,3 @@ def _user() -> str:
 def _is_ours(folder: Path) -> bool:
     """Machine code is run: none is taken from a folder that another user made."""
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-
-
-_FOLDER = cache_folder()
-
-
-@contextmanager
-def _cache_folder() -> Iterator[bool]:
-    """Numba's setting for the caches of the functions decorated here, and of no others."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_FOLDER or "")
-    try:
-        yield _FOLDER is not None
-    finally:
-        config.CACHE_DIR = before
