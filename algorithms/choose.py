@@ -1,7 +1,7 @@
 """Which windows a compiled kernel may compute: the one place where that is decided.
 
-A kernel knows the equations of a built-in cell, of a linear readout and of two losses, and nothing of what a subclass, a
-hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does the work.
+A kernel knows the equations of a built-in cell, of a linear readout and of two losses, and nothing of what a subclass,
+a hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does the work.
 """
 
 import functools
