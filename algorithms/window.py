@@ -21,9 +21,9 @@ Window = Callable[[Tensor, State, Batch, Tensor | None], tuple[Tensor, State]]
 def window_gradient(network: Network, batch: Batch) -> Window:
     """The function that computes the gradient of a window of a batch on a network.
 
-    It takes the inputs (L, B, m) of the window's steps, the state before them, the last k ≤ L of them as a batch, with a
-    target at least, and weights (k,) of these steps' losses, which make Σ_t w_t Σ_b ℓ_tb the loss; None: the mean over
-    the targets. It fills every ``p.grad``, and returns the loss, a detached scalar, and the state after the window.
+    It takes the inputs (L, B, m) of the window's steps, the state before them, the last k ≤ L of them as a batch, with
+    a target at least, and weights (k,) of these steps' losses, which make Σ_t w_t Σ_b ℓ_tb the loss; None: the mean
+    over the targets. It fills every ``p.grad``, and returns the loss, a detached scalar, and the state after the window.
     """
     return kernel_of(network, batch) or _ByAutograd(network)
 
@@ -37,10 +37,7 @@ class _ByAutograd:
     ) -> tuple[Tensor, State]:
         outputs, after = self.network.unroll(inputs, state)
         outputs = outputs[len(inputs) - window.length :]
-        if weights is None:
-            loss = window.mean_loss(outputs)
-        else:
-            loss = weights @ window.losses(outputs).sum(dim=1)
+        loss = window.mean_loss(outputs) if weights is None else weights @ window.losses(outputs).sum(dim=1)
         del outputs  # what the walk back needs of them its graph has
         after = detach(after)
         backward(self.network, loss)

@@ -29,10 +29,7 @@ class WindowKernel:
     ) -> tuple[Tensor, State]:
         after = tuple(part.detach().clone() for part in state)
         mask, steps = window.mask, window.length
-        if mask is None or window.total == mask.numel():
-            counted = _ALL
-        else:
-            counted = mask.contiguous().numpy()
+        counted = _ALL if mask is None or window.total == mask.numel() else mask.contiguous().numpy()
         scale = np.full(steps, 1 / window.total) if weights is None else weights.double().numpy()
         loss = self.window(
             self.theta,
@@ -48,7 +45,7 @@ class WindowKernel:
 
 
 def _hold_blas_to_one_thread() -> None:
-    """The BLAS that Numba calls is SciPy's: beside a busy neighbour a second thread makes a small product far slower."""
+    """The BLAS that Numba calls is SciPy's; beside a busy neighbour a second thread makes small products far slower."""
     libraries = ThreadpoolController().lib_controllers
     blas = [library for library in libraries if library.user_api == "blas"]
     of_scipy = [library for library in blas if "scipy.libs" in library.filepath]

@@ -29,10 +29,7 @@ def parts_of(vector: Any, rows: int, m: int, n: int, o: int) -> Any:
 def read_out(states: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, by_state: Any, gV: Any, gc: Any) -> Any:
     """The loss at the states' outputs, and its gradient by the readout and by the states.
 
-    Args:
-        states: (k, B, n).
-        by_state: (k, B, n), filled.
-        gV, gc: filled.
+    states are the last (k, B, n); by_state (k, B, n), gV and gc are filled.
     """
     k, B, n = states.shape
     o = len(c)

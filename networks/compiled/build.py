@@ -51,7 +51,7 @@ def cache_folder(sources: Path) -> Path | None:
 
 
 def _user_cache() -> Path:
-    home = Path(os.path.expanduser("~"))
+    home = Path("~").expanduser()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home)
     if sys.platform == "darwin":

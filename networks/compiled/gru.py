@@ -15,10 +15,8 @@ def forward(
 ) -> None:
     """h_1 … h_T from x (T, B, m) into states (T + 1, B, n), the first of which is h_0, and what the walk back needs.
 
-    Args:
-        by_hidden: (T, B, 3 n): ∂h_t/∂ of the pre-activations of r and u, and of the candidate's hidden half.
-        by_input: (T, B, n): ∂h_t/∂ of the candidate's pre-activation.
-        update: (T, B, n): u_t.
+    That is by_hidden (T, B, 3 n), ∂h_t/∂ of the pre-activations of r and u and of the candidate's hidden half, by_input
+    (T, B, n), ∂h_t/∂ of the candidate's pre-activation, and update (T, B, n), u_t.
     """
     T, B, m = x.shape
     n = states.shape[2]
@@ -59,9 +57,7 @@ def backward(
 ) -> None:
     """Every slope times the same ∂L/∂h_t, then one product over the window for each weight.
 
-    Args:
-        by_state: (k, B, n): ∂L/∂h_t directly, of the last k steps.
-        gW, gU, gb_ih, gb_hh: filled.
+    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled.
     """
     T, B, m = x.shape
     n, first = states.shape[2], T - len(by_state)

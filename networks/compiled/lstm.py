@@ -15,10 +15,8 @@ def forward(
 ) -> None:
     """h_t and c_t from x (T, B, m) into states and cells (T + 1, B, n), the first of which are given.
 
-    Args:
-        slopes: (T, B, 4 n): ∂c_t/∂ of the pre-activations of i, f and g, and ∂h_t/∂ that of o.
-        keep: (T, B, n): f_t, which is ∂c_t/∂c_{t-1}.
-        shown: (T, B, n): ∂h_t/∂c_t.
+    What the walk back needs: slopes (T, B, 4 n), ∂c_t/∂ of the pre-activations of i, f and g and ∂h_t/∂ that of o, keep
+    (T, B, n), f_t, which is ∂c_t/∂c_{t-1}, and shown (T, B, n), ∂h_t/∂c_t.
     """
     T, B, m = x.shape
     n = states.shape[2]
@@ -61,9 +59,7 @@ def backward(
 ) -> None:
     """∂L/∂h_t and ∂L/∂c_t back in time, then one product over the window for each weight.
 
-    Args:
-        by_state: (k, B, n): ∂L/∂h_t directly, of the last k steps.
-        gW, gU, gb_ih, gb_hh: filled.
+    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled.
     """
     T, B, m = x.shape
     n, first = states.shape[2], T - len(by_state)

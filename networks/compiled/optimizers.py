@@ -10,8 +10,7 @@ from .build import compiled
 def clipped(gradients: Any, limit: float, weight: float, loss: float, sums: Any) -> float:
     """What the gradients (P,) are to be multiplied by, so that their norm is at most `limit`; 0: they aren't finite.
 
-    Args:
-        sums: (5,) float64: weight · loss, weight, norm, finite norms, clipped ones; each gets this update's.
+    To sums (5,) float64 this update's weight · loss, weight, norm, finite norms and clipped ones are added.
     """
     square = 0.0
     for k in range(len(gradients)):

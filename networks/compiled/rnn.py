@@ -28,13 +28,8 @@ def forward(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, states: Any) -> None:
 def backward(x: Any, U: Any, states: Any, delta: Any, last: int, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any) -> None:
     """δ_t = (1 − h_t²) ∘ (∂L/∂h_t + Uᵀ δ_{t+1}), then one product over the window for each weight.
 
-    Args:
-        x: (T, B, m).
-        U: (n, n).
-        states: (T + 1, B, n).
-        delta: (T, B, n), of which the last `last` steps hold ∂L/∂h_t; the δ_t afterwards.
-        last: how many steps have a loss.
-        gW, gU, gb_ih, gb_hh: filled.
+    delta (T, B, n) holds ∂L/∂h_t of the last `last` steps, which alone have a loss, and the δ_t afterwards; gW, gU,
+    gb_ih and gb_hh are filled.
     """
     T, B, m = x.shape
     n = states.shape[2]

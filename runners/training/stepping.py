@@ -1,7 +1,8 @@
 """From an update to the next parameters: clip, step the optimizer, and add up what a record tells of it.
 
 All parameters are one vector, and so are their gradients. Nothing is read from the device but when the sums are asked
-for: an update that has to be waited for would leave a GPU idle. A gradient that is not finite is counted and not applied.
+for: an update that has to be waited for would leave a GPU idle. A gradient that is not finite is counted, and not
+applied.
 """
 
 import math
