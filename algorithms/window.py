@@ -23,7 +23,7 @@ def window_gradient(network: Network, batch: Batch) -> Window:
 
     It takes the inputs (L, B, m) of the window's steps, the state before them, the last k ≤ L of them as a batch, with
     a target at least, and weights (k,) of these steps' losses, which make Σ_t w_t Σ_b ℓ_tb the loss; None: the mean
-    over the targets. It fills every ``p.grad``, and returns the loss, a detached scalar, and the state after the window.
+    over the targets. It fills every ``p.grad``. Returned are the loss, a detached scalar, and the state after it all.
     """
     return kernel_of(network, batch) or _ByAutograd(network)
 

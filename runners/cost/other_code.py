@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.networks import Cell, Network
-from throughtime.runners.training.workload import Prepared, squared_error
+from throughtime.runners.training.workload import Prepared
+from throughtime.tasks.losses import squared_error
 
 
 class TorchNN:
