@@ -18,7 +18,7 @@ from throughtime.tasks.base import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
 
 if TYPE_CHECKING:
-    from .compiled.calls import WindowKernel
+    from .compiled.calls import Kernels
 
 _torch_alone = False
 
@@ -39,8 +39,8 @@ def torch_is_alone() -> bool:
     return _torch_alone
 
 
-def kernel_of(network: Network, batch: Batch) -> "WindowKernel | None":
-    """The kernel for windows of a batch on a network; None where there is none."""
+def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
+    """The kernels for a batch on a network; None where there are none."""
     if _torch_alone or not torch.is_grad_enabled():
         return None
     inputs, targets = batch.inputs, batch.targets
@@ -73,9 +73,9 @@ def kernel_of(network: Network, batch: Batch) -> "WindowKernel | None":
         return None
     if not all(parameter.requires_grad for parameter in flat.parameters):
         return None
-    from .compiled.calls import WindowKernel
+    from .compiled.calls import Kernels
 
-    return WindowKernel(name, flat)
+    return Kernels(name, flat, batch)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from throughtime.networks import Network
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
-from .window import carried_on, window_gradient
+from .window import Windows
 
 
 class Full(Algorithm):
@@ -30,8 +30,9 @@ class Full(Algorithm):
         """One update: ∂L/∂θ of the mean loss L over the batch's targets."""
         state = network.initial_state(batch.size) if carry is None else carry
         network.check(batch.inputs, state)
+        windows = Windows(network, batch)
         if batch.total:
-            loss, state = window_gradient(network, batch)(batch.inputs, state, batch, None)
+            loss, state = windows.gradient(batch.inputs, state, 0, batch.length)
             yield Update(loss, 1.0, state)
         else:
-            yield no_update(network, carried_on(network, batch.inputs, state))
+            yield no_update(network, windows.carried_on(batch.inputs, state))

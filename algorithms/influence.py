@@ -87,10 +87,19 @@ class StructuredInfluence(Influence[Linearization]):
         other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
+    @property
+    def spare(self) -> Tensor:
+        """The buffer that M_{t+1} is to be written to, as `matrix`; `turn` then makes it that."""
+        return self._buffers[1 - self._now]
+
+    def turn(self) -> None:
+        """The spare buffer holds the matrix now."""
+        self._now = 1 - self._now
+
     @torch.no_grad()
     def advance(self, state: State, local: Linearization) -> None:
         n, S = self.cell.hidden_size, self.cell.state_parts
-        old, new = self.matrix, self._buffers[1 - self._now]
+        old, new = self.matrix, self.spare
         seen = torch.cat([local.input, state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
         parts = new.split(n, dim=1)
         if S == 1:
@@ -107,7 +116,7 @@ class StructuredInfluence(Influence[Linearization]):
         if local.by_output is not None:
             columns = new[:, :, -self.outputs * (n + 1) :].unflatten(2, (self.outputs, n + 1))
             columns.addcmul_(local.by_output[:, :, :, None], seen[:, None, None, -1 - n :])
-        self._now = 1 - self._now
+        self.turn()
 
     def _add_immediate(self, target: Tensor, seen: Tensor, by_gate: Tensor) -> None:
         """target[b, i, (g, i, k)] += φ_z[g, b, i] · seen[b, k]: the diagonal i = i of each gate's columns."""

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from throughtime.networks import Network
+from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, backward, detach, no_update
+from .choose import kernels_of
 
 
 class ReadoutOnly(Algorithm):
@@ -36,15 +38,25 @@ class ReadoutOnly(Algorithm):
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update every `update_every` steps, of the mean loss over the targets since the last."""
-        state = carry
+        state = network.initial_state(batch.size) if carry is None else carry
+        network.check(batch.inputs, state)
+        kernels = kernels_of(network, batch)
         every = self.update_every or batch.length
         for start in range(0, batch.length, every):
-            window = batch.window(start, start + every)
-            with torch.no_grad():
-                hidden, state = network.hidden(window.inputs, state)
-            if window.total:
-                loss = window.mean_loss(network.readout(hidden))
-                backward(network, loss)
-                yield Update(loss.detach(), batch.share(start, start + every), detach(state))
+            stop = min(start + every, batch.length)
+            if kernels:
+                loss, state = kernels.readout(state, start, stop)
             else:
-                yield no_update(network, detach(state))
+                loss, state = _gradient(network, batch.window(start, stop), state)
+            share = batch.share(start, stop)
+            yield Update(loss, share, state) if share else no_update(network, state)
+
+
+def _gradient(network: Network, window: Batch, state: State) -> tuple[Tensor, State]:
+    """The mean loss over a window's targets, its gradient by the readout alone, and the state after the window."""
+    with torch.no_grad():
+        hidden, state = network.hidden(window.inputs, state)
+    loss = window.mean_loss(network.readout(hidden))
+    if window.total:
+        backward(network, loss)
+    return loss.detach(), detach(state)

@@ -10,16 +10,20 @@ the readout, on which the state then depends.
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from throughtime.networks import Network
+from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update
-from .influence import make_influence
+from .choose import kernels_of
+from .influence import Influence, StructuredInfluence, make_influence
 from .stepwise import StepGradients
+
+if TYPE_CHECKING:
+    from .compiled.calls import Kernels
 
 
 class RTRL(Algorithm):
@@ -49,17 +53,42 @@ class RTRL(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         every = self.update_every or batch.length
+        kernels = kernels_of(network, batch) if type(network) is Network else None
         for start in range(0, batch.length, every):
-            stop, columns = min(start + every, batch.length), None
-            steps = StepGradients(network, targets=sum(batch.counts[start:stop]))
-            for t in range(start, stop):
-                local = network.linearize(batch.inputs[t], state)
-                influence.advance(state, local)
-                state = local.state
-                if batch.counts[t]:
-                    by_hidden = steps.add_readout(batch, t, state[0])
-                    gradient = influence.gradient(by_hidden)
-                    columns = gradient if columns is None else columns + gradient
-            if columns is not None:
-                steps.add(influence.by_name(columns))
-            yield steps.update(batch, start, stop, carry=(state, influence))
+            stop = min(start + every, batch.length)
+            walk = _at_once if kernels else _step_by_step
+            update, state = walk(kernels or network, batch, start, stop, state, influence)
+            yield update._replace(carry=(state, influence))
+
+
+def _step_by_step(
+    network: Network, batch: Batch, start: int, stop: int, state: State, influence: Influence[Any]
+) -> tuple[Update, State]:
+    """The update of the steps start … stop − 1, without its carry, and the state after them."""
+    columns, steps = None, StepGradients(network, targets=sum(batch.counts[start:stop]))
+    for t in range(start, stop):
+        local = network.linearize(batch.inputs[t], state)
+        influence.advance(state, local)
+        state = local.state
+        if batch.counts[t]:
+            by_hidden = steps.add_readout(batch, t, state[0])
+            gradient = influence.gradient(by_hidden)
+            columns = gradient if columns is None else columns + gradient
+    if columns is not None:
+        steps.add(influence.by_name(columns))
+    return steps.update(batch, start, stop, carry=None), state
+
+
+def _at_once(
+    kernels: "Kernels", batch: Batch, start: int, stop: int, state: State, influence: Influence[Any]
+) -> tuple[Update, State]:
+    """The same by a kernel that does all of a step."""
+    assert isinstance(influence, StructuredInfluence)
+    targets, loss, now = sum(batch.counts[start:stop]), 0.0, torch.stack(state)
+    kernels.begin()
+    for t in range(start, stop):
+        old, now = now, torch.empty_like(now)
+        loss += kernels.rtrl(t, old, now, influence.matrix, influence.spare, targets)
+        influence.turn()
+    share = batch.share(start, stop)
+    return Update(torch.scalar_tensor(loss, dtype=now.dtype), share, None), tuple(now.unbind())

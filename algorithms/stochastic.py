@@ -16,7 +16,7 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
-from .window import carried_on, window_gradient
+from .window import Windows
 
 
 class Stochastic(Algorithm):
@@ -48,28 +48,28 @@ class Stochastic(Algorithm):
         # On the host, where the draws are made and the targets counted: no device is waited for.
         inverse_p = 1 / self.coverage(batch.length)
         counts = torch.tensor(batch.counts, dtype=torch.float64, device="cpu")
-        gradient = window_gradient(network, batch)
+        windows = Windows(network, batch)
         last_start = batch.length - length
         for draw in range(self.draws):
             start = int(torch.randint(last_start + 1, (), generator=generator, device="cpu"))
             stop, last = start + length, draw == self.draws - 1
-            window, odds = batch.window(start, stop), inverse_p[start:stop]
-            state = self._state_at(start, network, batch, carry)
-            if window.total:
+            odds = inverse_p[start:stop]
+            state = self._state_at(start, windows, carry)
+            if any(batch.counts[start:stop]):
                 targets = float(odds @ counts[start:stop])
                 weights = (odds / targets).to(batch.inputs)
-                loss, state = gradient(batch.inputs[start:stop], state, window, weights)
+                loss, state = windows.gradient(batch.inputs[start:stop], state, start, stop, weights)
                 update = Update(loss, targets / (batch.total * self.draws), None)
             else:
                 there = last and stop == batch.length and self.burn_in is None
-                state = carried_on(network, batch.inputs[start:stop], state) if there else state
+                state = windows.carried_on(batch.inputs[start:stop], state) if there else state
                 update = no_update(network, None)
             if not last:
                 yield update
             elif stop == batch.length and self.burn_in is None:
                 yield update._replace(carry=state)
             else:
-                yield update._replace(carry=self._state_at(batch.length, network, batch, carry))
+                yield update._replace(carry=self._state_at(batch.length, windows, carry))
 
     def coverage(self, steps: int) -> Tensor:
         """p_t, the probability that a window covers step t, for a sequence of `steps` steps: (steps,), float64."""
@@ -78,8 +78,8 @@ class Stochastic(Algorithm):
         starts = steps - length + 1
         return (t.clamp(max=starts - 1) - (t - length + 1).clamp(min=0) + 1) / starts
 
-    def _state_at(self, position: int, network: Network, batch: Batch, carry: State | None) -> State:
+    def _state_at(self, position: int, windows: Windows, carry: State | None) -> State:
         """The state before step `position`, by the gradient-free pass."""
-        first = 0 if self.burn_in is None else max(0, position - self.burn_in)
-        state = carry if carry is not None and first == 0 else network.initial_state(batch.size)
-        return carried_on(network, batch.inputs[first:position], state)
+        batch, first = windows.batch, 0 if self.burn_in is None else max(0, position - self.burn_in)
+        state = carry if carry is not None and first == 0 else windows.network.initial_state(batch.size)
+        return windows.carried_on(batch.inputs[first:position], state)

@@ -17,7 +17,7 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
-from .window import carried_on, window_gradient
+from .window import Windows
 
 
 class Past(NamedTuple):
@@ -52,7 +52,7 @@ class Truncated(Algorithm):
         """One update every k1 steps; the last one may be shorter."""
         past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
         network.check(batch.inputs, past.states[0][1])
-        gradient = window_gradient(network, batch)
+        windows = Windows(network, batch)
         states = deque(past.states)
         before = len(past.inputs)
         for start in range(0, batch.length, self.k1):
@@ -60,15 +60,14 @@ class Truncated(Algorithm):
             first, end = max(before + stop - self.k2, 0), before + stop
             while len(states) > 1 and states[1][0] <= first:
                 states.popleft()
-            window = batch.window(start, stop)
-            if window.total:
+            if any(batch.counts[start:stop]):
                 position, state = states[0]
-                state = carried_on(network, _span(past.inputs, batch.inputs, position, first), state)
-                loss, state = gradient(_span(past.inputs, batch.inputs, first, end), state, window, None)
+                state = windows.carried_on(_span(past.inputs, batch.inputs, position, first), state)
+                loss, state = windows.gradient(_span(past.inputs, batch.inputs, first, end), state, start, stop)
                 update = Update(loss, batch.share(start, stop), None)
             else:
                 position, state = states[-1]
-                state = carried_on(network, _span(past.inputs, batch.inputs, position, end), state)
+                state = windows.carried_on(_span(past.inputs, batch.inputs, position, end), state)
                 update = no_update(network, None)
             states.append((end, state))
             oldest = states[0][0]

@@ -11,7 +11,7 @@ algorithm 1.)
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
+from .choose import kernels_of
+
+if TYPE_CHECKING:
+    from .compiled.calls import Kernels
 
 Gradients = dict[str, Tensor]
 
@@ -53,6 +57,10 @@ class UORO(Algorithm):
         step = _Step(network)
         state, s, theta = carry or _nothing(network, batch.size)
         network.check(batch.inputs, state)
+        kernels = kernels_of(network, batch) if type(network) is Network else None
+        if kernels:
+            yield from _at_once(kernels, network, batch, state, s, theta, generator)
+            return
         for t in range(batch.length):
             signs = tuple(_signs_like(part, generator) for part in state)
             state, along, back = step.differentiate(batch.inputs[t], state, s, signs)
@@ -76,6 +84,29 @@ class UORO(Algorithm):
                 assert parameter.grad is not None
                 parameter.grad += direct
             yield Update(loss.detach(), batch.share(t, t + 1), (state, s, theta))
+
+
+def _at_once(
+    kernels: "Kernels",
+    network: Network,
+    batch: Batch,
+    state: State,
+    s: State,
+    theta: Gradients,
+    generator: torch.Generator | None,
+) -> Iterator[Update]:
+    """The updates of a batch, each by a kernel that does all of a step."""
+    now, s_parts = torch.stack(state), torch.stack(s)
+    pair = torch.cat([part.flatten(1) for part in theta.values()], dim=1)
+    views = pair.split([part[0].numel() for part in theta.values()], dim=1)
+    theta = {name: view.view(part.shape) for (name, part), view in zip(theta.items(), views, strict=True)}
+    for t in range(batch.length):
+        signs = torch.stack([_signs_like(part, generator) for part in now])
+        old, now = now, torch.empty_like(now)
+        loss = kernels.uoro(t, old, now, signs, s_parts, pair)
+        carry = (tuple(now.unbind()), tuple(s_parts.unbind()), theta)
+        share = batch.share(t, t + 1)
+        yield Update(loss, share, carry) if share else no_update(network, carry)
 
 
 class _Step(nn.Module):

@@ -10,38 +10,106 @@ from throughtime.networks import State
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import windows
+from . import rtrl, states, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
+"""The mask of a window of which every target counts."""
 
+_NOTHING = np.empty(0)
+"""The weights of no step."""
+
+# A kernel for each cell and not one that takes the cell: Numba keeps no code of a function that is given another.
 _WINDOWS = {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window}
+_STATES = {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states}
+_RTRL = {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step}
+_UORO = {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step}
 
 
-class WindowKernel:
-    """A window of one network, of which see `throughtime.algorithms.window.window_gradient`."""
+class Kernels:
+    """What can be done at once on a usual network and a batch of usual sequences.
 
-    def __init__(self, cell: str, flat: Flat) -> None:
-        self.window, self.flat = _WINDOWS[cell], flat
+    Args:
+        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
+        flat: the network's vectors; every gradient is left in ``flat.gradients``, and shown as ``p.grad``.
+        batch: the sequences.
+    """
+
+    def __init__(self, cell: str, flat: Flat, batch: Batch) -> None:
+        self.cell, self.flat, self.batch = cell, flat, batch
         self.theta, self.grad = flat.values.numpy(), flat.gradients.numpy()
+        self.inputs, self.targets = batch.inputs.contiguous().numpy(), batch.targets.contiguous().numpy()
+        whole = batch.mask is None or batch.total == batch.mask.numel()
+        self.mask = None if whole or batch.mask is None else batch.mask.contiguous().numpy()
+        self.total, self.kind = batch.total, batch.inputs.dtype
 
-    def __call__(
-        self, inputs: Tensor, state: State, window: Batch, weights: Tensor | None = None
+    def window(
+        self, inputs: Tensor, state: State, start: int, stop: int, weights: Tensor | None = None
     ) -> tuple[Tensor, State]:
+        """The gradient of a window: see `throughtime.algorithms.window`."""
         after = tuple(part.detach().clone() for part in state)
-        mask, steps = window.mask, window.length
-        counted = _ALL if mask is None or window.total == mask.numel() else mask.contiguous().numpy()
-        scale = np.full(steps, 1 / window.total) if weights is None else weights.double().numpy()
-        loss = self.window(
-            self.theta,
-            self.grad,
-            inputs.contiguous().numpy(),
-            *(part.numpy() for part in after),
-            window.targets.contiguous().numpy(),
-            counted,
-            scale,
-        )
+        parts = (part.numpy() for part in after)
+        features = inputs.contiguous().numpy()
+        scale = self._mean(start, stop) if weights is None else weights.double().numpy()
+        kernel = _WINDOWS[self.cell]
+        loss = kernel(self.theta, self.grad, features, *parts, *self._judged(start, stop), scale)
         self.flat.show_gradients()
-        return torch.scalar_tensor(loss, dtype=inputs.dtype), after
+        return torch.scalar_tensor(loss, dtype=self.kind), after
+
+    def readout(self, state: State, start: int, stop: int) -> tuple[Tensor, State]:
+        """The mean loss over some steps' targets, its gradient by the readout alone, and the state after the steps."""
+        after = tuple(part.detach().clone() for part in state)
+        parts = (part.numpy() for part in after)
+        judged, scale = self._judged(start, stop), self._mean(start, stop)
+        loss = _STATES[self.cell](self.theta, self.grad, self.inputs[start:stop], *parts, *judged, scale)
+        if len(scale):
+            self.flat.show_gradients()
+        return torch.scalar_tensor(loss, dtype=self.kind), after
+
+    def carried_on(self, inputs: Tensor, state: State) -> State:
+        """The state after some steps (L, B, m), without gradient."""
+        after = tuple(part.detach().clone() for part in state)
+        parts = (part.numpy() for part in after)
+        kernel = _STATES[self.cell]
+        kernel(self.theta, self.grad, inputs.contiguous().numpy(), *parts, *self._judged(0, 0), _NOTHING)
+        return after
+
+    def rtrl(self, t: int, old: Tensor, new: Tensor, matrix: Tensor, fresh: Tensor, targets: int) -> float:
+        """Step t of real-time recurrent learning: its part of the mean loss over so many targets.
+
+        The state goes from old to new, (S, B, n), the influence from matrix to fresh; to the vector of gradients the
+        part's is added.
+        """
+        states = (old.numpy(), new.numpy(), matrix.numpy(), fresh.numpy())
+        scale = np.full(1, 1 / targets) if self.batch.counts[t] else _NOTHING
+        arguments = (self.theta, self.grad, self.inputs[t], *states, *self._judged(t, t + 1), scale)
+        return float(_RTRL[self.cell](*arguments))
+
+    def uoro(self, t: int, old: Tensor, new: Tensor, signs: Tensor, s: Tensor, theta: Tensor) -> Tensor:
+        """Step t of unbiased online recurrent optimization: its loss.
+
+        The state goes from old to new, (S, B, n); s (S, B, n) and theta (B, P) are changed in place.
+        """
+        pair = (old.numpy(), new.numpy(), signs.numpy(), s.numpy(), theta.numpy())
+        scale = self._mean(t, t + 1)
+        arguments = (self.theta, self.grad, self.inputs[t], *pair, *self._judged(t, t + 1), scale)
+        loss = _UORO[self.cell](*arguments)
+        if len(scale):
+            self.flat.show_gradients()
+        return torch.scalar_tensor(loss, dtype=self.kind)
+
+    def begin(self) -> None:
+        """A gradient of zero, to be added to."""
+        self.flat.gradients.zero_()
+        self.flat.show_gradients()
+
+    def _judged(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Some steps' targets and mask."""
+        return self.targets[start:stop], _ALL if self.mask is None else self.mask[start:stop]
+
+    def _mean(self, start: int, stop: int) -> np.ndarray:
+        """The weights that make a sum of the steps' losses the mean over their targets; none where they have none."""
+        targets = sum(self.batch.counts[start:stop])
+        return np.full(stop - start, 1 / targets) if targets else _NOTHING
 
 
 def _hold_blas_to_one_thread() -> None:

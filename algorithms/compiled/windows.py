@@ -1,6 +1,6 @@
 """A window at once: states, losses, and the gradient of every parameter, as one call for each cell.
 
-Parameters and gradients are vectors in the order of ``network.parameters()``: W, U, b_ih, b_hh, V, c.
+Parameters and gradients are vectors in the order of ``network.parameters()``.
 """
 
 from typing import Any
@@ -11,18 +11,8 @@ from throughtime.networks.compiled import gru, lstm, rnn
 from throughtime.networks.compiled.build import compiled
 from throughtime.networks.compiled.products import add_products, times, times_transposed
 
+from .layout import outputs_of, parts_of
 from .losses import slopes
-
-
-@compiled
-def parts_of(vector: Any, rows: int, m: int, n: int, o: int) -> Any:
-    """Views of a vector of all parameters: W (rows, m), U (rows, n), b_ih, b_hh (rows), V (o, n), c (o)."""
-    a = rows * m
-    b = a + rows * n
-    c = b + 2 * rows
-    d = c + o * n
-    W, U = vector[:a].reshape(rows, m), vector[a:b].reshape(rows, n)
-    return W, U, vector[b : b + rows], vector[b + rows : c], vector[c:d].reshape(o, n), vector[d:]
 
 
 @compiled
@@ -50,7 +40,7 @@ def read_out(states: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, b
 def rnn_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
     """The tanh cell: grad filled, h (B, n) moved to the window's end, and the loss of its last k steps returned."""
     T, B, m = x.shape
-    n, k, o = h.shape[1], len(scale), _outputs(len(theta), x.shape[2], h.shape[1], 1)
+    n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 1)
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, m, n, o)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, m, n, o)
     states, delta = np.empty((T + 1, B, n), x.dtype), np.empty((T, B, n), x.dtype)
@@ -66,7 +56,7 @@ def rnn_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
 def gru_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
     """The gated recurrent unit, likewise."""
     T, B, m = x.shape
-    n, k, o = h.shape[1], len(scale), _outputs(len(theta), x.shape[2], h.shape[1], 3)
+    n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 3)
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, m, n, o)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, m, n, o)
     states, by_hidden = np.empty((T + 1, B, n), x.dtype), np.empty((T, B, 3 * n), x.dtype)
@@ -84,7 +74,7 @@ def gru_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
 def lstm_window(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, mask: Any, scale: Any) -> Any:
     """Long short-term memory, likewise; its second state part (B, n) moves too."""
     T, B, m = x.shape
-    n, k, o = h.shape[1], len(scale), _outputs(len(theta), x.shape[2], h.shape[1], 4)
+    n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 4)
     W, U, b_ih, b_hh, V, c = parts_of(theta, 4 * n, m, n, o)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 4 * n, m, n, o)
     states, cells = np.empty((T + 1, B, n), x.dtype), np.empty((T + 1, B, n), x.dtype)
@@ -100,9 +90,3 @@ def lstm_window(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, 
     lstm.backward(x, U, states, gates, keep, shown, by_state, gW, gU, gb_ih, gb_hh)
     h[:], cell[:] = states[T], cells[T]
     return loss
-
-
-@compiled
-def _outputs(parameters: int, m: int, n: int, blocks: int) -> int:
-    """o, by the number of all parameters."""
-    return (parameters - blocks * n * (m + n + 2)) // (n + 1)

@@ -91,3 +91,27 @@ def backward(
         for i in range(n):
             gb_ih[2 * n + i] += candidate[k, i]
     gb_ih[: 2 * n] = gb_hh[: 2 * n]
+
+
+@compiled
+def local(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, old: Any, new: Any, by_state: Any, by_gate: Any) -> None:
+    """One step from x (B, m) and old (1, B, n) to new, φ_s (1, 1, B, n) and φ_z (1, 4, B, n), which are filled."""
+    B, n = old.shape[1:]
+    one = x.dtype.type(1)
+    z, through = np.empty((B, 3 * n), x.dtype), np.empty((B, 3 * n), x.dtype)
+    times_transposed(x, W, z)
+    times_transposed(old[0], U, through)
+    for b in range(B):
+        f, p, h = z[b], through[b], old[0, b]
+        for i in range(n):
+            r = sigmoid(f[i] + p[i] + b_ih[i] + b_hh[i])
+            u = sigmoid(f[n + i] + p[n + i] + b_ih[n + i] + b_hh[n + i])
+            half = p[2 * n + i] + b_hh[2 * n + i]
+            c = tanh(f[2 * n + i] + b_ih[2 * n + i] + r * half)
+            by_a = (one - u) * (one - c * c)
+            new[0, b, i] = c + u * (h[i] - c)
+            by_state[0, 0, b, i] = u
+            by_gate[0, 0, b, i] = by_a * half * r * (one - r)
+            by_gate[0, 1, b, i] = (h[i] - c) * u * (one - u)
+            by_gate[0, 2, b, i] = by_a
+            by_gate[0, 3, b, i] = by_a * r

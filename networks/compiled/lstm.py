@@ -87,3 +87,30 @@ def backward(
         for j in range(4 * n):
             gb_ih[j] += flat[k, j]
     gb_hh[:] = gb_ih
+
+
+@compiled
+def local(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, old: Any, new: Any, by_state: Any, by_gate: Any) -> None:
+    """One step from x (B, m) and old (2, B, n) to new, φ_s (2, 2, B, n) and φ_z (2, 4, B, n), which are filled."""
+    B, n = old.shape[1:]
+    one = x.dtype.type(1)
+    z, through = np.empty((B, 4 * n), x.dtype), np.empty((B, 4 * n), x.dtype)
+    times_transposed(x, W, z)
+    times_transposed(old[0], U, through)
+    by_state[:], by_gate[:] = 0, 0
+    for b in range(B):
+        v, p, before = z[b], through[b], old[1, b]
+        for j in range(n):
+            i = sigmoid(v[j] + p[j] + b_ih[j] + b_hh[j])
+            f = sigmoid(v[n + j] + p[n + j] + b_ih[n + j] + b_hh[n + j])
+            g = tanh(v[2 * n + j] + p[2 * n + j] + b_ih[2 * n + j] + b_hh[2 * n + j])
+            o = sigmoid(v[3 * n + j] + p[3 * n + j] + b_ih[3 * n + j] + b_hh[3 * n + j])
+            c = f * before[j] + i * g
+            squashed = tanh(c)
+            shown = o * (one - squashed * squashed)
+            new[0, b, j], new[1, b, j] = o * squashed, c
+            by_state[0, 1, b, j], by_state[1, 1, b, j] = shown * f, f
+            by_i, by_f, by_g = g * i * (one - i), before[j] * f * (one - f), i * (one - g * g)
+            by_gate[1, 0, b, j], by_gate[1, 1, b, j], by_gate[1, 2, b, j] = by_i, by_f, by_g
+            by_gate[0, 0, b, j], by_gate[0, 1, b, j], by_gate[0, 2, b, j] = shown * by_i, shown * by_f, shown * by_g
+            by_gate[0, 3, b, j] = squashed * o * (one - o)

@@ -55,3 +55,19 @@ def backward(x: Any, U: Any, states: Any, delta: Any, last: int, gW: Any, gU: An
         for i in range(n):
             gb_ih[i] += flat[k, i]
     gb_hh[:] = gb_ih
+
+
+@compiled
+def local(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, old: Any, new: Any, by_state: Any, by_gate: Any) -> None:
+    """One step from x (B, m) and old (1, B, n) to new, φ_s (1, 1, B, n) and φ_z (1, 1, B, n), which are filled."""
+    B, n = old.shape[1:]
+    one = x.dtype.type(1)
+    z, through = np.empty((B, n), x.dtype), np.empty((B, n), x.dtype)
+    times_transposed(x, W, z)
+    times_transposed(old[0], U, through)
+    by_state[:] = 0
+    for b in range(B):
+        for i in range(n):
+            h = tanh(z[b, i] + through[b, i] + b_ih[i] + b_hh[i])
+            new[0, b, i] = h
+            by_gate[0, 0, b, i] = one - h * h

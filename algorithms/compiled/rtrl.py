@@ -1,0 +1,165 @@
+"""One step of real-time recurrent learning at once: the influence matrix, its immediate term and the gradient.
+
+Each sequence's matrix is multiplied, added to and read while it is in the cache.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from throughtime.networks.compiled import gru, lstm, rnn
+from throughtime.networks.compiled.build import compiled
+from throughtime.networks.compiled.products import times
+
+from .layout import GRU, LSTM, NO_BLOCK, RNN, outputs_of, parts_of
+from .windows import read_out
+
+
+@compiled
+def advance(
+    x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_input: Any, of_hidden: Any, matrix: Any, new: Any,
+    by_hidden: Any, columns: Any,
+) -> None:  # fmt: skip
+    """From M_{t-1} to M_t, both (B, S n, P), and to columns (P,) the gradient ∂L/∂h_t · ∂h_t/∂θ is added.
+
+    A step without a target has a by_hidden (1, B, n) of no sequences, (1, 0, n). The columns are those of
+    `throughtime.algorithms.influence.StructuredInfluence`.
+    """
+    B, m = x.shape
+    S, G, n = by_gate.shape[0], by_gate.shape[1], h.shape[1]
+    transition = np.empty((S * n, n), x.dtype)
+    seen = np.ones(m + n + 1, x.dtype)
+    for b in range(B):
+        old, now = matrix[b], new[b]
+        transition[:] = 0
+        for p in range(S):
+            for g in range(G):
+                if of_hidden[g] != NO_BLOCK:
+                    for i in range(n):
+                        slope, row = by_gate[p, g, b, i], transition[p * n + i]
+                        weights = U[of_hidden[g] * n + i]
+                        for j in range(n):
+                            row[j] += slope * weights[j]
+            for i in range(n):
+                transition[p * n + i, i] += by_state[p, 0, b, i]
+        times(transition, old[:n], now)
+        for p in range(S):
+            for q in range(1, S):
+                for i in range(n):
+                    slope, row, past = by_state[p, q, b, i], now[p * n + i], old[q * n + i]
+                    for k in range(len(row)):
+                        row[k] += slope * past[k]
+        seen[:m], seen[m : m + n] = x[b], h[b]
+        for p in range(S):
+            column = 0
+            for g in range(G):
+                first = 0 if of_input[g] != NO_BLOCK else m
+                without = 0 if of_hidden[g] != NO_BLOCK else n
+                width = m + n + 1 - first - without
+                for i in range(n):
+                    slope, row = by_gate[p, g, b, i], now[p * n + i, column + i * width : column + (i + 1) * width]
+                    if without:
+                        for k in range(m):
+                            row[k] += slope * seen[k]
+                        row[m] += slope
+                    else:
+                        for k in range(width):
+                            row[k] += slope * seen[first + k]
+                column += n * width
+        if by_hidden.shape[1]:
+            for i in range(n):
+                credit, row = by_hidden[0, b, i], now[i]
+                for k in range(len(row)):
+                    columns[k] += credit * row[k]
+
+
+@compiled
+def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any) -> None:
+    """Add the columns (P,) of a gradient to the parameters that they belong to."""
+    m, n = gW.shape[1], gU.shape[1]
+    k = 0
+    for g in range(len(of_input)):
+        for i in range(n):
+            if of_input[g] != NO_BLOCK:
+                for j in range(m):
+                    gW[of_input[g] * n + i, j] += columns[k + j]
+                k += m
+            if of_hidden[g] != NO_BLOCK:
+                for j in range(n):
+                    gU[of_hidden[g] * n + i, j] += columns[k + j]
+                k += n
+            if of_input[g] != NO_BLOCK:
+                gb_ih[of_input[g] * n + i] += columns[k]
+            if of_hidden[g] != NO_BLOCK:
+                gb_hh[of_hidden[g] * n + i] += columns[k]
+            k += 1
+
+
+@compiled
+def _judge(new: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, gV: Any, gc: Any) -> Any:
+    """A step's loss and ∂L/∂h_t (1, B, n), of no sequences where there is no target; gV and gc are added to."""
+    n = new.shape[2]
+    if not len(scale):
+        return 0.0, np.empty((1, 0, n), new.dtype)
+    by_hidden, by_V, by_c = np.empty((1, new.shape[1], n), new.dtype), np.empty_like(V), np.empty_like(c)
+    loss = read_out(new[:1], V, c, targets, mask, scale, by_hidden, by_V, by_c)
+    gV += by_V
+    gc += by_c
+    return loss, by_hidden
+
+
+@compiled
+def rnn_step(
+    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+) -> Any:
+    """The tanh cell: from old to new states (S, B, n) and from matrix to fresh; grad is added to, the loss returned."""
+    B, m = x.shape
+    n = old.shape[2]
+    o = outputs_of(len(theta), m, n, 1)
+    W, U, b_ih, b_hh, V, c = parts_of(theta, n, m, n, o)
+    gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, m, n, o)
+    by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
+    rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
+    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    columns = np.zeros(matrix.shape[2], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, fresh, by_hidden, columns)
+    scatter(columns, RNN[0], RNN[1], gW, gU, gb_ih, gb_hh)
+    return loss
+
+
+@compiled
+def gru_step(
+    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+) -> Any:
+    """The gated recurrent unit, likewise."""
+    B, m = x.shape
+    n = old.shape[2]
+    o = outputs_of(len(theta), m, n, 3)
+    W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, m, n, o)
+    gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, m, n, o)
+    by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
+    gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
+    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    columns = np.zeros(matrix.shape[2], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, fresh, by_hidden, columns)
+    scatter(columns, GRU[0], GRU[1], gW, gU, gb_ih, gb_hh)
+    return loss
+
+
+@compiled
+def lstm_step(
+    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+) -> Any:
+    """Long short-term memory, likewise."""
+    B, m = x.shape
+    n = old.shape[2]
+    o = outputs_of(len(theta), m, n, 4)
+    W, U, b_ih, b_hh, V, c = parts_of(theta, 4 * n, m, n, o)
+    gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 4 * n, m, n, o)
+    by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
+    lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
+    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    columns = np.zeros(matrix.shape[2], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, fresh, by_hidden, columns)
+    scatter(columns, LSTM[0], LSTM[1], gW, gU, gb_ih, gb_hh)
+    return loss
