@@ -15,6 +15,8 @@ from . import rtrl, states, uoro, windows
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
 
+_NO_CLASSES = np.empty((0, 0), np.int64)
+
 _NOTHING = np.empty(0)
 """The weights of no step."""
 
@@ -37,7 +39,10 @@ class Kernels:
     def __init__(self, cell: str, flat: Flat, batch: Batch) -> None:
         self.cell, self.flat, self.batch = cell, flat, batch
         self.theta, self.grad = flat.values.numpy(), flat.gradients.numpy()
-        self.inputs, self.targets = batch.inputs.contiguous().numpy(), batch.targets.contiguous().numpy()
+        self.inputs, targets = batch.inputs.contiguous().numpy(), batch.targets.contiguous().numpy()
+        real = targets.ndim == 3
+        self.values = targets if real else np.empty((0, 0, 0), self.inputs.dtype)
+        self.classes = _NO_CLASSES if real else targets
         whole = batch.mask is None or batch.total == batch.mask.numel()
         self.mask = None if whole or batch.mask is None else batch.mask.contiguous().numpy()
         self.total, self.kind = batch.total, batch.inputs.dtype
@@ -102,9 +107,10 @@ class Kernels:
         self.flat.gradients.zero_()
         self.flat.show_gradients()
 
-    def _judged(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Some steps' targets and mask."""
-        return self.targets[start:stop], _ALL if self.mask is None else self.mask[start:stop]
+    def _judged(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Some steps' targets, as values or as classes, and mask."""
+        mask = _ALL if self.mask is None else self.mask[start:stop]
+        return self.values[start:stop], self.classes[start:stop], mask
 
     def _mean(self, start: int, stop: int) -> np.ndarray:
         """The weights that make a sum of the steps' losses the mean over their targets; none where they have none."""

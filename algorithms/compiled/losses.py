@@ -3,35 +3,27 @@
 import math
 from typing import Any
 
-from numba import types
-from numba.extending import overload
-
-from throughtime.networks.compiled.build import FAST
+from throughtime.networks.compiled.build import compiled
 
 IGNORED = -100
 """The class that torch's cross-entropy leaves out."""
 
 
-def slopes(outputs: Any, targets: Any, mask: Any, scale: Any) -> Any:
+@compiled
+def slopes(outputs: Any, values: Any, classes: Any, mask: Any, scale: Any) -> float:
     """Turn outputs into the slopes of the loss Σ_t scale_t Σ_b ℓ_tb, and return that.
 
-    Args:
-        outputs: (T, B, o); the slopes afterwards, zero where the mask is False.
-        targets: (T, B, o) real values, of which the error's square is averaged over o; or (T, B) class numbers, of
-            which the loss is −log softmax.
-        mask: (T, B), or (0, 0) where all targets count.
-        scale: (T,) float64.
+    outputs (T, B, o) become slopes, zero where the mask (T, B) is False; (0, 0) is one of which all targets count. Either
+    values (T, B, o) are the targets, and the error's square is averaged over o; or classes (T, B), and the loss is
+    −log softmax; the other of the two is empty. One kernel for both: it takes long to compile. scale: (T,) float64.
     """
+    if len(classes):
+        return _cross_entropy(outputs, classes, mask, scale)
+    return _squared_error(outputs, values, mask, scale)
 
 
-@overload(slopes, jit_options={"fastmath": FAST, "error_model": "numpy"})
-def _slopes(outputs: Any, targets: Any, mask: Any, scale: Any) -> Any:
-    if isinstance(targets.dtype, types.Integer):
-        return _cross_entropy
-    return _squared_error
-
-
-def _squared_error(outputs: Any, targets: Any, mask: Any, scale: Any) -> Any:
+@compiled
+def _squared_error(outputs: Any, targets: Any, mask: Any, scale: Any) -> float:
     T, B, o = outputs.shape
     total = 0.0
     for t in range(T):
@@ -50,7 +42,8 @@ def _squared_error(outputs: Any, targets: Any, mask: Any, scale: Any) -> Any:
     return total
 
 
-def _cross_entropy(outputs: Any, targets: Any, mask: Any, scale: Any) -> Any:
+@compiled
+def _cross_entropy(outputs: Any, targets: Any, mask: Any, scale: Any) -> float:
     T, B, o = outputs.shape
     total = 0.0
     for t in range(T):

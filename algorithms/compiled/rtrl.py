@@ -96,13 +96,13 @@ def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih
 
 
 @compiled
-def _judge(new: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, gV: Any, gc: Any) -> Any:
+def _judge(new: Any, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any, gV: Any, gc: Any) -> Any:
     """A step's loss and ∂L/∂h_t (1, B, n), of no sequences where there is no target; gV and gc are added to."""
     n = new.shape[2]
     if not len(scale):
         return 0.0, np.empty((1, 0, n), new.dtype)
     by_hidden, by_V, by_c = np.empty((1, new.shape[1], n), new.dtype), np.empty_like(V), np.empty_like(c)
-    loss = read_out(new[:1], V, c, targets, mask, scale, by_hidden, by_V, by_c)
+    loss = read_out(new[:1], V, c, values, classes, mask, scale, by_hidden, by_V, by_c)
     gV += by_V
     gc += by_c
     return loss, by_hidden
@@ -110,7 +110,17 @@ def _judge(new: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, gV: An
 
 @compiled
 def rnn_step(
-    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+    theta: Any,
+    grad: Any,
+    x: Any,
+    old: Any,
+    new: Any,
+    matrix: Any,
+    fresh: Any,
+    values: Any,
+    classes: Any,
+    mask: Any,
+    scale: Any,
 ) -> Any:
     """The tanh cell: from old to new states (S, B, n) and from matrix to fresh; grad is added to, the loss returned."""
     B, m = x.shape
@@ -120,7 +130,7 @@ def rnn_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    loss, by_hidden = _judge(new, V, c, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, fresh, by_hidden, columns)
     scatter(columns, RNN[0], RNN[1], gW, gU, gb_ih, gb_hh)
@@ -129,7 +139,17 @@ def rnn_step(
 
 @compiled
 def gru_step(
-    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+    theta: Any,
+    grad: Any,
+    x: Any,
+    old: Any,
+    new: Any,
+    matrix: Any,
+    fresh: Any,
+    values: Any,
+    classes: Any,
+    mask: Any,
+    scale: Any,
 ) -> Any:
     """The gated recurrent unit, likewise."""
     B, m = x.shape
@@ -139,7 +159,7 @@ def gru_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    loss, by_hidden = _judge(new, V, c, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, fresh, by_hidden, columns)
     scatter(columns, GRU[0], GRU[1], gW, gU, gb_ih, gb_hh)
@@ -148,7 +168,17 @@ def gru_step(
 
 @compiled
 def lstm_step(
-    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, fresh: Any, targets: Any, mask: Any, scale: Any
+    theta: Any,
+    grad: Any,
+    x: Any,
+    old: Any,
+    new: Any,
+    matrix: Any,
+    fresh: Any,
+    values: Any,
+    classes: Any,
+    mask: Any,
+    scale: Any,
 ) -> Any:
     """Long short-term memory, likewise."""
     B, m = x.shape
@@ -158,7 +188,7 @@ def lstm_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 4 * n, m, n, o)
     by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = _judge(new, V, c, targets, mask, scale, gV, gc)
+    loss, by_hidden = _judge(new, V, c, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, fresh, by_hidden, columns)
     scatter(columns, LSTM[0], LSTM[1], gW, gU, gb_ih, gb_hh)

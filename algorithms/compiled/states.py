@@ -12,7 +12,9 @@ from .windows import read_out
 
 
 @compiled
-def _read(grad: Any, hidden: Any, rows: int, m: int, V: Any, c: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def _read(
+    grad: Any, hidden: Any, rows: int, m: int, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
     """The loss of the last k steps, and its gradient by the readout, zero elsewhere; nothing where k is 0."""
     k, n = len(scale), hidden.shape[2]
     if not k:
@@ -20,11 +22,11 @@ def _read(grad: Any, hidden: Any, rows: int, m: int, V: Any, c: Any, targets: An
     grad[:] = 0
     _, _, _, _, gV, gc = parts_of(grad, rows, m, n, len(c))
     by_state = np.empty((k, hidden.shape[1], n), hidden.dtype)
-    return read_out(hidden[len(hidden) - k :], V, c, targets, mask, scale, by_state, gV, gc)
+    return read_out(hidden[len(hidden) - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
 
 
 @compiled
-def rnn_states(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The tanh cell: h (B, n) moved over the steps of x (T, B, m); the readout's gradient and loss where k > 0."""
     T, B, m = x.shape
     n, o = h.shape[1], outputs_of(len(theta), x.shape[2], h.shape[1], 1)
@@ -33,11 +35,11 @@ def rnn_states(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
     states[0] = h
     rnn.forward(x, W, U, b_ih, b_hh, states)
     h[:] = states[T]
-    return _read(grad, states[1:], n, m, V, c, targets, mask, scale)
+    return _read(grad, states[1:], n, m, V, c, values, classes, mask, scale)
 
 
 @compiled
-def gru_states(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The gated recurrent unit, likewise."""
     T, B, m = x.shape
     n, o = h.shape[1], outputs_of(len(theta), x.shape[2], h.shape[1], 3)
@@ -48,11 +50,13 @@ def gru_states(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
     for t in range(T):
         gru.forward(x[t : t + 1], W, U, b_ih, b_hh, states[t : t + 2], by_hidden, by_input, update)
     h[:] = states[T]
-    return _read(grad, states[1:], 3 * n, m, V, c, targets, mask, scale)
+    return _read(grad, states[1:], 3 * n, m, V, c, values, classes, mask, scale)
 
 
 @compiled
-def lstm_states(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def lstm_states(
+    theta: Any, grad: Any, x: Any, h: Any, cell: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
     """Long short-term memory, likewise."""
     T, B, m = x.shape
     n, o = h.shape[1], outputs_of(len(theta), x.shape[2], h.shape[1], 4)
@@ -64,4 +68,4 @@ def lstm_states(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, 
         lstm.forward(x[t : t + 1], W, U, b_ih, b_hh, states[t : t + 2], cells, slopes, keep, shown)
         cells[0] = cells[1]
     h[:], cell[:] = states[T], cells[0]
-    return _read(grad, states[1:], 4 * n, m, V, c, targets, mask, scale)
+    return _read(grad, states[1:], 4 * n, m, V, c, values, classes, mask, scale)

@@ -97,14 +97,25 @@ def _split(vector: Any, rows: int, m: int, n: int) -> Any:
 
 @compiled
 def _credit(
-    grad: Any, new: Any, s: Any, pair: Any, V: Any, c: Any, gV: Any, gc: Any, targets: Any, mask: Any, scale: Any
+    grad: Any,
+    new: Any,
+    s: Any,
+    pair: Any,
+    V: Any,
+    c: Any,
+    gV: Any,
+    gc: Any,
+    values: Any,
+    classes: Any,
+    mask: Any,
+    scale: Any,
 ) -> Any:
     """Fill grad with Σ_b (∂L/∂h_t · s̃) θ̃ and the readout's own gradient; the loss. A step without a target has none."""
     if not len(scale):
         return 0.0
     B, n = new.shape[1:]
     by_hidden, by_V, by_c = np.empty((1, B, n), new.dtype), np.empty_like(V), np.empty_like(c)
-    loss = read_out(new[:1], V, c, targets, mask, scale, by_hidden, by_V, by_c)
+    loss = read_out(new[:1], V, c, values, classes, mask, scale, by_hidden, by_V, by_c)
     grad[:] = 0
     for b in range(B):
         credit = new.dtype.type(0)
@@ -121,7 +132,7 @@ def _credit(
 @compiled
 def rnn_step(
     theta: Any, grad: Any, x: Any, old: Any, new: Any, signs: Any, s: Any, pair: Any,
-    targets: Any, mask: Any, scale: Any,
+    values: Any, classes: Any, mask: Any, scale: Any,
 ) -> Any:  # fmt: skip
     """The tanh cell: from old to new states (S, B, n), s and pair moved in place, grad filled, the loss returned."""
     B, m = x.shape
@@ -132,13 +143,13 @@ def rnn_step(
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], signs, s, pair)
-    return _credit(grad, new, s, pair, V, c, gV, gc, targets, mask, scale)
+    return _credit(grad, new, s, pair, V, c, gV, gc, values, classes, mask, scale)
 
 
 @compiled
 def gru_step(
     theta: Any, grad: Any, x: Any, old: Any, new: Any, signs: Any, s: Any, pair: Any,
-    targets: Any, mask: Any, scale: Any,
+    values: Any, classes: Any, mask: Any, scale: Any,
 ) -> Any:  # fmt: skip
     """The gated recurrent unit, likewise."""
     B, m = x.shape
@@ -149,13 +160,13 @@ def gru_step(
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], signs, s, pair)
-    return _credit(grad, new, s, pair, V, c, gV, gc, targets, mask, scale)
+    return _credit(grad, new, s, pair, V, c, gV, gc, values, classes, mask, scale)
 
 
 @compiled
 def lstm_step(
     theta: Any, grad: Any, x: Any, old: Any, new: Any, signs: Any, s: Any, pair: Any,
-    targets: Any, mask: Any, scale: Any,
+    values: Any, classes: Any, mask: Any, scale: Any,
 ) -> Any:  # fmt: skip
     """Long short-term memory, likewise."""
     B, m = x.shape
@@ -166,4 +177,4 @@ def lstm_step(
     by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], signs, s, pair)
-    return _credit(grad, new, s, pair, V, c, gV, gc, targets, mask, scale)
+    return _credit(grad, new, s, pair, V, c, gV, gc, values, classes, mask, scale)

@@ -16,7 +16,9 @@ from .losses import slopes
 
 
 @compiled
-def read_out(states: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, by_state: Any, gV: Any, gc: Any) -> Any:
+def read_out(
+    states: Any, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any, by_state: Any, gV: Any, gc: Any
+) -> Any:
     """The loss at the states' outputs, and its gradient by the readout and by the states.
 
     states are the last (k, B, n); by_state (k, B, n), gV and gc are filled.
@@ -27,7 +29,7 @@ def read_out(states: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, b
     flat = outputs.reshape(k * B, o)
     times_transposed(hidden, V, flat)
     flat += c
-    loss = slopes(outputs, targets, mask, scale)
+    loss = slopes(outputs, values, classes, mask, scale)
     add_products(flat, hidden, gV)
     gc[:] = 0
     for r in range(k * B):
@@ -37,7 +39,7 @@ def read_out(states: Any, V: Any, c: Any, targets: Any, mask: Any, scale: Any, b
 
 
 @compiled
-def rnn_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def rnn_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The tanh cell: grad filled, h (B, n) moved to the window's end, and the loss of its last k steps returned."""
     T, B, m = x.shape
     n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 1)
@@ -46,14 +48,14 @@ def rnn_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
     states, delta = np.empty((T + 1, B, n), x.dtype), np.empty((T, B, n), x.dtype)
     states[0] = h
     rnn.forward(x, W, U, b_ih, b_hh, states)
-    loss = read_out(states[T + 1 - k :], V, c, targets, mask, scale, delta[T - k :], gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, delta[T - k :], gV, gc)
     rnn.backward(x, U, states, delta, k, gW, gU, gb_ih, gb_hh)
     h[:] = states[T]
     return loss
 
 
 @compiled
-def gru_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def gru_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The gated recurrent unit, likewise."""
     T, B, m = x.shape
     n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 3)
@@ -64,14 +66,16 @@ def gru_window(theta: Any, grad: Any, x: Any, h: Any, targets: Any, mask: Any, s
     by_state = np.empty((k, B, n), x.dtype)
     states[0] = h
     gru.forward(x, W, U, b_ih, b_hh, states, by_hidden, by_input, update)
-    loss = read_out(states[T + 1 - k :], V, c, targets, mask, scale, by_state, gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
     gru.backward(x, U, states, by_hidden, by_input, update, by_state, gW, gU, gb_ih, gb_hh)
     h[:] = states[T]
     return loss
 
 
 @compiled
-def lstm_window(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, mask: Any, scale: Any) -> Any:
+def lstm_window(
+    theta: Any, grad: Any, x: Any, h: Any, cell: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
     """Long short-term memory, likewise; its second state part (B, n) moves too."""
     T, B, m = x.shape
     n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 4)
@@ -86,7 +90,7 @@ def lstm_window(theta: Any, grad: Any, x: Any, h: Any, cell: Any, targets: Any, 
     by_state = np.empty((k, B, n), x.dtype)
     states[0], cells[0] = h, cell
     lstm.forward(x, W, U, b_ih, b_hh, states, cells, gates, keep, shown)
-    loss = read_out(states[T + 1 - k :], V, c, targets, mask, scale, by_state, gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
     lstm.backward(x, U, states, gates, keep, shown, by_state, gW, gU, gb_ih, gb_hh)
     h[:], cell[:] = states[T], cells[T]
     return loss
