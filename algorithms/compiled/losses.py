@@ -13,9 +13,10 @@ IGNORED = -100
 def slopes(outputs: Any, values: Any, classes: Any, mask: Any, scale: Any) -> float:
     """Turn outputs into the slopes of the loss Σ_t scale_t Σ_b ℓ_tb, and return that.
 
-    outputs (T, B, o) become slopes, zero where the mask (T, B) is False; (0, 0) is one of which all targets count. Either
-    values (T, B, o) are the targets, and the error's square is averaged over o; or classes (T, B), and the loss is
-    −log softmax; the other of the two is empty. One kernel for both: it takes long to compile. scale: (T,) float64.
+    outputs (T, B, o) become slopes, zero where the mask (T, B) is False; a mask (0, 0) is one of which all targets
+    count. Either values (T, B, o) are the targets, and the error's square is averaged over o; or classes (T, B), and
+    the loss is −log softmax; the other of the two is empty. One kernel for both: it takes long to compile. scale: (T,)
+    float64.
     """
     if len(classes):
         return _cross_entropy(outputs, classes, mask, scale)
