@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import as_text, canvas, legend, levels, nothing, plain_log, save, whole_numbers
+from throughtime.runners.records.results import Results
+
+from .canvas import as_text, canvas, legend, levels, nothing, plain_log, save_and_close, whole_numbers
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing
@@ -22,20 +24,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_figures(directory: str | Path) -> list[Path]:
+def write_figures(results: str | Path | Results) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results."""
-    folder = Path(directory) / "figures"
-    return [save(draw(), folder / f"{name}.png") for name, draw in _figures(directory).items()]
+    read = Results.of(results)
+    folder = read.store.directory / "figures"
+    return [save_and_close(draw(), folder / f"{name}.png") for name, draw in _figures(read).items()]
 
 
-def draw_figures(directory: str | Path) -> "dict[str, Figure]":
+def draw_figures(results: str | Path | Results) -> "dict[str, Figure]":
     """Every figure by name; `BadInput` if the directory holds no results."""
-    return {name: draw() for name, draw in _figures(directory).items()}
+    return {name: draw() for name, draw in _figures(results).items()}
 
 
-def _figures(directory: str | Path) -> "dict[str, Callable[[], Figure]]":
+def _figures(results: str | Path | Results) -> "dict[str, Callable[[], Figure]]":
     """What draws each figure, one after the other: together they may fill the memory."""
-    drawing = Drawing(directory)
+    drawing = Drawing(results)
     figures: dict[str, Callable[[Drawing], Figure]] = {
         "frontier": frontiers,
         "curves_steps": lambda d: _curves(d, "steps", "time steps of training data"),

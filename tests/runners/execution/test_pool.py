@@ -171,7 +171,7 @@ def test_what_ended_before_no_worker_could_begin_is_given(monkeypatch, tmp_path,
 
     monkeypatch.setattr(local, "worker_pool", failing)
     jobs = [RunJob(f"{seed:020}", 60.0, Code(()), (), config.model_copy(update={"seed": seed})) for seed in (0, 1, 2)]
-    ending = local.execute(jobs, workers=1, notes=tmp_path)
+    ending = local.execute(jobs, workers=2, notes=tmp_path)
     assert [next(ending).config.seed for _ in range(2)] == [1, 2]
     with pytest.raises(BadInput, match="no worker process"):
         next(ending)
