@@ -29,7 +29,8 @@ def is_temporary(name: str) -> bool:
 def is_abandoned(name: str) -> bool:
     """Whether it is one whose process is gone: another may be writing it, which draws or shows what is here."""
     found = _TEMPORARY.fullmatch(name)
-    return found is not None and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1])))
+    # Among those that there are: to ask the system for a number that no process can have is an error.
+    return found is not None and (int(found[1]) == os.getpid() or int(found[1]) not in psutil.pids())
 
 
 @contextmanager

@@ -36,7 +36,7 @@ GONE = 2**22 + 1
 
 class TestOurOwnTemporaryFiles:
     @pytest.mark.parametrize("name", [".manifest.json", ".environment.json", ".table.md", ".peers.md"])
-    @pytest.mark.parametrize("process", [GONE, None], ids=["gone", "own"])
+    @pytest.mark.parametrize("process", [GONE, 99_999_999_999, None], ids=["gone", "no process", "own"])
     def test_one_that_a_kill_left_before_the_manifest_is_no_obstacle_and_goes(self, tmp_path, name, process):
         name = f"{name}.{process or os.getpid()}"  # of this one where numbers begin anew, as in a container
         directory = tmp_path / "out"
