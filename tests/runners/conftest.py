@@ -1,10 +1,12 @@
 """Suites small enough to run in seconds, and the command line as a user meets it: in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,19 @@ def command() -> list[str]:
 def environment() -> dict[str, str]:
     """Copy this process's environment."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def told_by(script: Path, *words: object, patience: float) -> Any:
+    """What a script prints as JSON, in a process of its own that may take so many seconds."""
+    ended = subprocess.run(
+        [sys.executable, str(script), *map(str, words)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=patience,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@ The short form harms one operation of each kind; the long one, each of them in b
 `pytest -m long tests/runners/records/test_crashes.py`.
 """
 
-import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ..conftest import environment
+from ..conftest import told_by
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files that are synced are known by /proc")
 
@@ -36,16 +34,7 @@ def crash(folder, places, command, patience):
     (folder / "source").mkdir()
     (folder / "source" / "suite.toml").write_text(WORDS[command], encoding="utf-8")
     words = [folder / "source", places, command, "suite.toml", "--out", "out"]
-    script = str(Path(__file__).with_name("crash.py"))
-    ended = subprocess.run(
-        [sys.executable, script, *map(str, words)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=patience,
-    )
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
+    told = told_by(Path(__file__).with_name("crash.py"), *words, patience=patience)
     wrong = {(how, kind, path): words for how, kind, path, words in told["found"] if words}
     return len(told["operations"]), len(told["found"]), wrong
 

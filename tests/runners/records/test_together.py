@@ -3,9 +3,7 @@
 The long form starts 45 at once: `pytest -m long tests/runners/records/test_together.py`.
 """
 
-import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from throughtime.runners import load_results
 from throughtime.runners.records.files import is_temporary
 
-from ..conftest import environment
+from ..conftest import told_by
 
 pytestmark = pytest.mark.skipif(not hasattr(sys, "getdlopenflags"), reason="this system does not fork")
 
@@ -35,16 +33,8 @@ RUNS = 4
 def together(folder, number):
     """Start the suite so often at once; how each ended and what it printed."""
     (folder / "suite.toml").write_text(SUITE, encoding="utf-8")
-    script = str(Path(__file__).with_name("together.py"))
-    ended = subprocess.run(
-        [sys.executable, script, str(folder), str(number), "run", "suite.toml", "--out", "out"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=1000,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    words = [folder, number, "run", "suite.toml", "--out", "out"]
+    return told_by(Path(__file__).with_name("together.py"), *words, patience=1000)
 
 
 @pytest.mark.parametrize("number", [3, pytest.param(45, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
