@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from throughtime.parts.text import one_line
-from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.config import RunConfig, Spec
 from throughtime.runners.suite.suite import Choice, Group, Suite
 from throughtime.tasks import Metric, Reference
 
@@ -23,14 +23,15 @@ class TaskFacts(BaseModel):
     fingerprint: str
     metric: Metric
     references: tuple[Reference, ...]
-    horizon: int = 0
+    horizon: int = Field(0, ge=0)
 
     @field_validator("references")
     @classmethod
     def _sound(cls, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
         for one in references:
-            if not math.isfinite(one.value):
-                raise ValueError(f"the reference {one.name!r} is {one.value}")
+            for value in (one.value, *([] if one.free is None else [one.free]), *one.by_lead):
+                if not math.isfinite(value):
+                    raise ValueError(f"the reference {one.name!r} is {value}")
         return tuple(replace(one, name=one_line(one.name), source=one_line(one.source)) for one in references)
 
     @field_validator("metric")
@@ -48,10 +49,10 @@ class GroupKeys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     experiment: int
-    task: str
+    task: Spec
     cell: str
-    forcing: str
-    algorithm: str
+    forcing: Spec
+    algorithm: Spec
     target: float | None
     choice: Choice | None
     tuning: tuple[Key, ...]
