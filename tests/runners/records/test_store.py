@@ -36,9 +36,9 @@ GONE = 2**22 + 1
 
 class TestOurOwnTemporaryFiles:
     @pytest.mark.parametrize("name", [".manifest.json", ".environment.json", ".table.md", ".peers.md"])
-    @pytest.mark.parametrize("process", [GONE, os.getpid()])
+    @pytest.mark.parametrize("process", [GONE, None], ids=["gone", "own"])
     def test_one_that_a_kill_left_before_the_manifest_is_no_obstacle_and_goes(self, tmp_path, name, process):
-        name = f"{name}.{process}"  # of this process where numbers begin anew, as in a container
+        name = f"{name}.{process or os.getpid()}"  # of this one where numbers begin anew, as in a container
         directory = tmp_path / "out"
         directory.mkdir()
         (directory / name).write_text("{", encoding="utf-8")
