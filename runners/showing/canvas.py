@@ -17,6 +17,9 @@ D = TypeVar("D")
 F = TypeVar("F")
 
 DPI = 150
+LARGEST = 2**16 - 1
+"""Pixels along a side of an image: hundreds of panels have fewer each."""
+
 COLUMNS, MOST_COLUMNS = 3, 5
 """Panels side by side; of one task's in a row of its own, more."""
 
@@ -134,7 +137,8 @@ def save_and_close(figure: "Figure", path: Path) -> Path:
     """
     make_folder(path.parent)
     with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
     figure.clear()
     return path
 
