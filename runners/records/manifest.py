@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from throughtime.parts.text import one_line
 from throughtime.runners.suite.config import RunConfig, Spec
 from throughtime.runners.suite.suite import Choice, Group, Suite
-from throughtime.tasks import Metric, Reference
+from throughtime.tasks import Metric, Reference, Task
 
+from .kept import Whole
 from .record import Record
 from .store import Asked, Key, Store
 
@@ -23,7 +24,16 @@ class TaskFacts(BaseModel):
     fingerprint: str
     metric: Metric
     references: tuple[Reference, ...]
-    horizon: int = Field(0, ge=0)
+    horizon: Whole = 0
+
+    @classmethod
+    def of(cls, task: Task, fingerprint: str = "") -> "TaskFacts":
+        """What a task tells of itself; `ValueError` where that can't be shown, a reference that is no number say."""
+        told = {"metric": task.metric, "references": tuple(task.references()), "horizon": task.horizon}
+        try:
+            return cls.model_validate({"fingerprint": fingerprint, **told})
+        except ValidationError as error:
+            raise ValueError("; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from None
 
     @field_validator("references")
     @classmethod

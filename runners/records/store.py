@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import filelock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,7 +38,7 @@ class Asked(BaseModel):
 
     format: int
     version: str
-    device: Literal["cpu", "cuda"]
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")]
     file: str = ""
 
     @property
