@@ -71,7 +71,7 @@ def _show(directory: Path, console: "Console") -> None:
 
     results = Results.of(directory)
     summary = summarise(results)
-    paths = [*write_tables(directory, summary), *write_figures(results)]
+    paths = [*write_tables(directory, summary), *write_figures(results, keep=True)]
     print_tables(summary, console)
     typer.echo("\nwritten: " + "\n         ".join(str(path) for path in paths))
 

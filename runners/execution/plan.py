@@ -19,6 +19,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.records.machine import arithmetic
+from throughtime.runners.records.manifest import TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
@@ -77,10 +78,15 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task on this machine: the checksum of its data, or why it can't be had."""
+    """A task on this machine: the checksum of its data, or why it can't be had.
+
+    Attributes:
+        facts: of a plugin's task, which was asked for them once: asked again it might not answer.
+    """
 
     checksum: str = ""
     obstacle: Obstacle | None = None
+    facts: TaskFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -164,8 +170,7 @@ def _state(task: str) -> TaskState:
         if not third_party(type(made)):
             return TaskState(made.checksum())
         with contained(f"checksum and references of the task {task!r}"):
-            made.references()  # without them its scores would mean nothing
-            return TaskState(made.checksum())
+            return TaskState(made.checksum(), facts=TaskFacts.of(made))  # without them its scores would mean nothing
     except Unavailable as error:
         return TaskState(obstacle=Obstacle("skipped", str(error), of_task=True))
     except Broken as error:

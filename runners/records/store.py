@@ -30,15 +30,15 @@ _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json",
 class Asked(BaseModel):
     """What every manifest says: the layout's version, who wrote it, and the device that all was run on.
 
-    `file` is where the suite was read from, seen from the directory, so that it holds where both are moved together and
-    names no home; empty for a built-in suite, and one made in Python.
+    `file` is where the suite was read from, or the script that made it, seen from the directory, so that it holds where
+    both are moved together and names no home; empty for a built-in suite, and for what was typed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     version: str
-    device: str
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")]
     file: str = ""
 
     @property
@@ -128,7 +128,7 @@ class Store(Generic[M, R]):
                 f"the file {(self.directory / manifest.file).resolve()}" if manifest.file else "no file: a built-in one"
             )
             raise BadInput(
-                f"{str(self.directory)!r} holds the {self.contents} of another suite of this name, which was read from "
+                f"{str(self.directory)!r} holds the {self.contents} of another suite of this name, which comes from "
                 f"{there}; {len(gone)} of its rows would vanish, such as {gone[0]}: give another directory with --out"
             )
 

@@ -17,6 +17,9 @@ D = TypeVar("D")
 F = TypeVar("F")
 
 DPI = 150
+LARGEST = 2**16 - 1
+"""Pixels along a side of an image: hundreds of panels have fewer each."""
+
 COLUMNS, MOST_COLUMNS = 3, 5
 """Panels side by side; of one task's in a row of its own, more."""
 
@@ -127,16 +130,35 @@ def as_text(draw: Callable[[D], F]) -> Callable[[D], F]:
     return drawn
 
 
-def save_and_close(figure: "Figure", path: Path) -> Path:
+def save_and_close(figure: "Figure", path: Path, mark: str = "") -> Path:
     """Write a figure, whole or not at all, into a folder that is made where it is missing.
 
     What is on it is given back to the system before the next one is drawn: together they may fill the memory.
+
+    Args:
+        figure: is empty afterwards.
+        path: of the file.
+        mark: by which `is_marked` knows it; empty: none.
     """
     make_folder(path.parent)
     with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
+        figure.savefig(
+            temporary, format="png", dpi=dpi, metadata={"Software": None, **({"Mark": mark} if mark else {})}
+        )
     figure.clear()
     return path
+
+
+def is_marked(path: Path, mark: str) -> bool:
+    """Whether there is a figure with this mark."""
+    if not path.is_file():  # a FIFO would be waited for
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"Mark\0" + mark.encode() in file.read(4096)
+    except OSError:
+        return False
 
 
 def legend(figure: "Figure", known: dict[str, Look], title: str, *, crosses: bool = False) -> None:

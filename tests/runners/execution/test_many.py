@@ -79,6 +79,33 @@ def test_no_row_looks_at_the_runs_of_all(finished, monkeypatch):
     assert looked_at[0] <= tasks * RUNS_A_TASK
 
 
+@pytest.fixture
+def drawings(monkeypatch):
+    """How many of a directory's figures were drawn, each of them empty."""
+    drawn = []
+
+    def draw(name, drawing):
+        drawn.append(name)
+        return canvas([name], "a figure")[0]
+
+    monkeypatch.setattr(plots, "_drawn", draw)
+    return drawn
+
+
+def test_figures_of_the_same_results_are_drawn_once(finished, drawings, throughtime_here):
+    _, file, out = finished
+    run = ("run", file, "--out", out)
+    for _ in range(2):
+        assert throughtime_here(*run, cwd=file.parent).returncode == 0
+        assert len(drawings) == 4
+    record = next((out / "runs").iterdir())
+    record.write_text(record.read_text(encoding="utf-8").replace('"cosine": 0.9', '"cosine": 0.8'), encoding="utf-8")
+    assert throughtime_here(*run, cwd=file.parent).returncode == 0
+    assert len(drawings) == 8
+    assert throughtime_here("plot", out, cwd=file.parent).returncode == 0  # which draws them anew
+    assert len(drawings) == 12
+
+
 def test_few_jobs_are_waited_for_at_a_time(monkeypatch, tmp_path, config):
     waited, wait = [], local.wait
 
