@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -65,6 +65,11 @@ class Problem:
     case: Case
     network: Network
     batch: Batch
+
+    @cached_property
+    def twin(self) -> Naive:
+        """A naive twin that remembers what it computed: of a problem whose parameters stay."""
+        return self.naive()
 
     def naive(self) -> Naive:
         """A fresh naive twin."""
@@ -157,7 +162,13 @@ def shared_problem(case: Case) -> Problem:
 @cache
 def full_gradient(case: Case) -> Gradient:
     """The naive full gradient of the shared problem."""
-    return shared_problem(case).naive().full()
+    return shared_problem(case).twin.full()
+
+
+@cache
+def exact_estimate(case: Case) -> Gradient:
+    """What `full` gives for the shared problem."""
+    return shared_problem(case).estimate("full")
 
 
 def record(updates: Iterator[Update], network: Network) -> list[tuple[float, float, Gradient]]:
