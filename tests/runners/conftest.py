@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from throughtime.runners.suite.config import RunConfig
+
+from ..warm import POSSIBLE, warm_command, warm_workers
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -52,6 +54,27 @@ def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subpr
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def throughtime_warm(
+    throughtime: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """As `throughtime`, but its process, and those of its workers, are copies of this one and start at once."""
+
+    def call(*words: object, cwd: Path, broken: bool = False) -> subprocess.CompletedProcess[str]:
+        if not POSSIBLE:
+            return throughtime(*words, cwd=cwd, broken=broken)
+        return warm_command([*map(str, words), *(["--plugin", str(BROKEN)] if broken else [])], cwd)
+
+    return call
+
+
+@pytest.fixture
+def workers_start_at_once() -> Iterator[None]:
+    """Workers are processes of their own, and copies of this one."""
+    with warm_workers():
+        yield
 
 
 @pytest.fixture(scope="session")

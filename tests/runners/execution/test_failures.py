@@ -71,16 +71,16 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def failed(throughtime, tmp_path_factory):
+def failed(throughtime_warm, tmp_path_factory):
     """The suite run once on the command line: its process and its results by task/algorithm."""
     folder = tmp_path_factory.mktemp("failing")
     (folder / "failing.toml").write_text(FAILING, encoding="utf-8")
-    process = throughtime("run", "failing.toml", "--out", "out", cwd=folder, broken=True)
-    results = load_results_of_broken(throughtime, folder)
+    process = throughtime_warm("run", "failing.toml", "--out", "out", cwd=folder, broken=True)
+    results = load_results_of_broken(folder)
     return process, results, folder
 
 
-def load_results_of_broken(throughtime, folder):
+def load_results_of_broken(folder):
     """Records can be read without the plugins that made them."""
     results = load_results(folder / "out")
     return {f"{row['task']}/{row['algorithm']}": row for _, row in results.iterrows()}
