@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from throughtime.parts import BadInput
 
-from .files import is_temporary, read_regular, write_json
+from .files import is_abandoned, is_temporary, read_regular, write_json
 from .kept import Kept
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
@@ -174,8 +174,8 @@ class Store(Generic[M, R]):
         shutil.rmtree(self.directory / _NOTES, ignore_errors=True)
         for folder in (self.directory, self.directory / self.records, self.directory / _FIGURES):
             for entry in folder.iterdir() if folder.is_dir() else ():
-                if is_temporary(entry.name) and entry.is_file():
-                    entry.unlink()
+                if is_abandoned(entry.name) and entry.is_file():
+                    entry.unlink(missing_ok=True)
 
     def has_manifest(self) -> bool:
         """Whether something was written here."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from throughtime.runners.records.files import whole
+from throughtime.runners.records.files import make_folder, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +132,7 @@ def save_and_close(figure: "Figure", path: Path) -> Path:
 
     What is on it is given back to the system before the next one is drawn: together they may fill the memory.
     """
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
     figure.clear()

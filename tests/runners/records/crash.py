@@ -1,17 +1,18 @@
 """As a script: a command is given over and over, harmed each time at another of the operations that it does on files.
 
-    python crash.py FOLDER HOW PLACES WORDS...
+    python crash.py FOLDER PLACES WORDS...
 
-gives `throughtime WORDS` in a fresh copy of FOLDER, once undisturbed and then harmed: HOW is "kill" (SIGKILL, in the
-middle of what is written) or "full" (ENOSPC, from there on). PLACES are "all", or "some": two of each kind of operation.
-Each time the command is given once more, undisturbed. What is found is printed as JSON: the operations, and of each
-place what went wrong; nothing did where its list is empty.
+gives `throughtime WORDS` in a fresh copy of FOLDER, once undisturbed and then harmed: by SIGKILL ("kill"), in the
+middle of what is written, or by ENOSPC ("full"), from there on. PLACES are "all", each in both ways, or "some": one of
+each kind of operation. Each time the command is given once more, undisturbed. What is found is printed as JSON: the
+operations, and of each place what went wrong; nothing did where its list is empty.
 
 Every command is a fork of this process, which has imported all: a hundred operations take minutes, not hours. Jobs are
 done without workers, which write nothing that is kept.
 """
 
 import builtins
+import contextlib
 import errno
 import io
 import json
@@ -22,11 +23,13 @@ import signal
 import sys
 import traceback
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 120
 """Seconds for a command: more is a hang."""
+
+SOME = {"open": "full", "write": "kill", "fsync": "full", "rename": "kill", "mkdir": "full", "unlink": "kill"}
+"""How one of each kind is harmed."""
 
 ROOM = ("open", "write", "fsync", "mkdir", "rename")
 """What a full disk refuses; whatever is removed makes room."""
@@ -131,14 +134,14 @@ class Here:
         return future
 
 
-@contextmanager
+@contextlib.contextmanager
 def here(workers, jobs_a_process=0):
     """In place of `worker_pool`."""
     yield Here()
 
 
 def prepare():
-    """Import all, once, and let figures be small."""
+    """Import all, once, and let figures be empty: that they are written matters here."""
     import scipy.stats  # noqa: F401
     import seaborn  # noqa: F401
     import torch
@@ -146,13 +149,30 @@ def prepare():
 
     from throughtime.runners.commands import cli
     from throughtime.runners.execution import local
-    from throughtime.runners.showing import canvas
+    from throughtime.runners.showing import canvas, plots
     from throughtime.runners.training import train  # noqa: F401
 
     torch.set_num_threads(1)
     local.worker_pool = here
     canvas.DPI = 20
+    names = ("frontier", "curves_steps", "curves_seconds", "gradient")
+    plots._figures = lambda results: {name: lambda: canvas.canvas(["a panel"], "a figure")[0] for name in names}
     return cli.main
+
+
+def give(main, words, folder):
+    """Give a command in this process, in a folder: its exit code; 99 where it ends with a traceback."""
+    os.chdir(folder)
+    sys.argv = ["throughtime", *words]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            main()
+    except SystemExit as end:
+        return end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    return 0
 
 
 def command(main, words, folder, how="", harmed=-1):
@@ -164,18 +184,9 @@ def command(main, words, folder, how="", harmed=-1):
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        os.chdir(folder)
         signal.alarm(PATIENCE)
-        code = 0
         operations = Operations(folder / "out", how, harmed)
-        try:
-            sys.argv = ["throughtime", *words]
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException:
-            traceback.print_exc()
-            code = 99
+        code = give(main, words, folder)
         operations.harmed = -1
         sys.stdout.flush()
         sys.stderr.flush()
@@ -247,28 +258,28 @@ def harmed(main, words, source, how, number, right):
 
 
 def chosen(places, done):
-    """The numbers of the operations to be harmed."""
+    """What is harmed: how, and the number of the operation."""
     if places == "all":
-        return list(range(len(done)))
+        return [(how, number) for how in ("kill", "full") for number in range(len(done))]
     kinds = {}
     for number, (kind, _) in enumerate(done):
         kinds.setdefault(kind, []).append(number)
-    return sorted({one for found in kinds.values() for one in (found[0], found[len(found) // 2])})
+    return [(how, kinds[kind][len(kinds[kind]) // 2]) for kind, how in SOME.items()]
 
 
-def main(folder, how, places, *words):
+def main(folder, places, *words):
     """All of it."""
     source, throughtime = Path(folder).resolve(), prepare()
     first = source.parent / f"{source.name}-right"
     shutil.copytree(source, first)
-    code, printed, _ = command(throughtime, words, first)  # for what is imported and cached on the way
+    give(throughtime, words, first)  # in this process, for what is imported on the way
+    shutil.rmtree(first / "out")
+    code, printed, done = command(throughtime, words, first)
     assert code == 0, printed
     right = files(first / "out")
-    shutil.rmtree(first / "out")
-    _, _, done = command(throughtime, words, first)
     found = [
-        (number, *done[number], harmed(throughtime, words, source, how, number, right))
-        for number in chosen(places, done)
+        (how, *done[number], harmed(throughtime, words, source, how, number, right))
+        for how, number in chosen(places, done)
     ]
     json.dump({"operations": done, "found": found}, sys.stdout)
 
