@@ -6,6 +6,9 @@ Where torch finds a GPU all are real, since what this process holds of it does n
 """
 
 import contextlib
+import functools
+import gc
+import importlib
 import os
 import signal
 import subprocess
@@ -14,7 +17,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,15 +35,18 @@ POSSIBLE = hasattr(os, "fork") and not torch.cuda.is_available()
 class Copy:
     """A copy of this process that calls a function and ends; the part of `subprocess.Popen` that workers need."""
 
-    def __init__(self, function: Callable[[], object], keep: Sequence[int] = ()) -> None:
+    def __init__(
+        self, function: Callable[[], object], streams: Mapping[int, int] | None = None, keep: Sequence[int] = ()
+    ) -> None:
         self.returncode: int | None = None
+        _import_all()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads, none of which it needs
             self.pid = os.fork()
         if not self.pid:
             code: object = 1
             try:
-                _begin_anew(keep)
+                _begin_anew(streams or {}, keep)
                 function()
                 code = 0
             except SystemExit as ended:
@@ -69,14 +75,50 @@ class Copy:
             time.sleep(0.005)
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
     def kill(self) -> None:
         """End it."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
 
-def _begin_anew(keep: Sequence[int]) -> None:
+class InBackground(Copy):
+    """A copy in a process group of its own, whose standard error is read here."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        reads, writes = os.pipe()
+
+        def call() -> None:
+            os.setsid()
+            function()
+
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
+            super().__init__(call, {0: nothing.fileno(), 1: nothing.fileno(), 2: writes})
+        os.close(writes)
+        self.stderr = open(reads, "rb")  # noqa: PTH123, SIM115 (a number is no path)
+
+    def communicate(self, timeout: float | None = None) -> tuple[None, bytes]:
+        """What it says until it has ended."""
+        self.wait(timeout)
+        with self.stderr:
+            return None, self.stderr.read()
+
+
+@functools.cache
+def _import_all() -> None:
+    """What runs and commands import when they first need it, which each copy would do again."""
+    for name in ("throughtime.runners.training.train", "torch._dynamo", "seaborn", "scipy.stats", "tabulate", "jinja2"):
+        importlib.import_module(name)
+
+
+def _begin_anew(streams: Mapping[int, int], keep: Sequence[int]) -> None:
     """Put away what a new process would not have: open files, handlers of signals, filters of warnings, plugins."""
+    gc.freeze()  # what is here stays: to look through all of it takes long, and copies it
+    for number, file in streams.items():
+        os.dup2(file, number)
     last = 2
     for kept in sorted(keep):
         os.closerange(last + 1, kept)
@@ -99,11 +141,8 @@ def _start_worker(words: Sequence[str], *, stdin: int, pass_fds: Sequence[int]) 
     *_, script, channel, parent = words
     assert script == child.__file__
 
-    def work() -> None:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        child.main(int(channel), int(parent))
-
-    return Copy(work, pass_fds)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        return Copy(lambda: child.main(int(channel), int(parent)), {0: nothing.fileno()}, pass_fds)
 
 
 @contextmanager
@@ -127,6 +166,20 @@ def warm_command(words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess
             main()
 
     return in_a_copy(call, ["throughtime", *words], cwd)
+
+
+def warm_command_in_background(words: Sequence[str], variables: Mapping[str, str]) -> InBackground:
+    """The command line in a copy of this process and with warm workers, which goes on by itself."""
+    from throughtime.runners.commands.cli import main
+
+    def call() -> None:
+        os.environ.update(variables)
+        tempfile.tempdir = None
+        sys.argv[:] = ["throughtime", *words]
+        with warm_workers():
+            main()
+
+    return InBackground(call)
 
 
 def warm_pytest(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -153,14 +206,11 @@ def in_a_copy(
 
         def call() -> None:
             os.chdir(cwd)
-            for number, file in enumerate(kept, start=1):
-                os.dup2(file, number)
             function()
 
         sys.stdout.flush()
         sys.stderr.flush()
-        kept = (out.fileno(), error.fileno())
-        ended = Copy(call, kept)
+        ended = Copy(call, {1: out.fileno(), 2: error.fileno()})
         try:
             code = ended.wait(timeout)
         except subprocess.TimeoutExpired:

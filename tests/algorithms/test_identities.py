@@ -12,7 +12,7 @@ from problems import (
     OPEN,
     Case,
     Problem,
-    exact_estimate,
+    estimate,
     full_gradient,
     make_problem,
     record,
@@ -60,7 +60,7 @@ def nn_twin(problem: Problem) -> tuple[torch.nn.Module, torch.nn.Linear]:
 
 @every_case
 def test_full_equals_autograd_over_the_step_loop(case):
-    assert relative_error(shared_problem(case).estimate("full"), full_gradient(case)) <= 1e-9
+    assert relative_error(estimate(case, "full"), full_gradient(case)) <= 1e-9
 
 
 @pytest.mark.parametrize("case", OPEN, ids=str)
@@ -79,24 +79,26 @@ def test_full_equals_torch_nn(case):
     assert relative_error(problem.estimate("full"), expected) <= 1e-9
 
 
-@every_case
-@pytest.mark.parametrize("spec", EXACT)
-def test_exact_algorithm_equals_full(case, spec):
-    problem = shared_problem(case)
-    assert relative_error(problem.estimate(spec), exact_estimate(case)) <= 1e-9
+# All algorithms of a case are one test each: thousands of tests take longer to be dealt out than to be run.
 
 
 @every_case
-@pytest.mark.parametrize("spec", APPROXIMATE)
-def test_approximation_equals_its_definition(case, spec):
-    problem = shared_problem(case)
-    assert relative_error(problem.estimate(spec), APPROXIMATE[spec](problem.twin)) <= 1e-9
+def test_exact_algorithms_equal_full(case):
+    for spec in EXACT:
+        assert relative_error(estimate(case, spec), estimate(case, "full")) <= 1e-9, spec
+
+
+@every_case
+def test_approximations_equal_their_definitions(case):
+    naive = shared_problem(case).twin
+    for spec, definition in APPROXIMATE.items():
+        assert relative_error(estimate(case, spec), definition(naive)) <= 1e-9, spec
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
-@pytest.mark.parametrize("spec", APPROXIMATE)
-def test_approximation_differs_from_full(case, spec):
-    assert recurrent_difference(shared_problem(case).estimate(spec), full_gradient(case)) > 1e-4
+def test_approximations_differ_from_full(case):
+    for spec in APPROXIMATE:
+        assert recurrent_difference(estimate(case, spec), full_gradient(case)) > 1e-4, spec
 
 
 @pytest.mark.parametrize("loss", LOSSES)

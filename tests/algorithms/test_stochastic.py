@@ -22,10 +22,13 @@ def test_coverage_equals_enumeration(steps, length):
     assert Stochastic(length).coverage(steps).tolist() == pytest.approx(expected, rel=1e-12)
 
 
-@windows
 @pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
-def test_every_draw_is_one_of_the_windows(case, length, burn_in):
-    problem = shared_problem(case)
+def test_every_draw_is_one_of_the_windows(case):
+    for length, burn_in in WINDOWS:
+        hold_draws_against_windows(shared_problem(case), length, burn_in)
+
+
+def hold_draws_against_windows(problem, length, burn_in):
     possible = problem.twin.windows(length, burn_in)
     updates = problem.updates(f"stochastic(length={length}, draws=10, burn_in={burn_in})")
     for loss, weight, gradient in record(updates, problem.network):
@@ -34,7 +37,7 @@ def test_every_draw_is_one_of_the_windows(case, length, burn_in):
             and math.isclose(weight * 10, right_weight, rel_tol=1e-9)
             and relative_error(gradient, right_gradient) <= 1e-9
             for right_loss, right_weight, right_gradient in possible
-        )
+        ), (length, burn_in)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -10,7 +10,7 @@ import pytest
 
 from throughtime.runners.suite.config import RunConfig
 
-from ..warm import POSSIBLE, warm_command, warm_workers
+from ..warm import POSSIBLE, InBackground, warm_command, warm_command_in_background, warm_workers
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -89,6 +89,20 @@ def throughtime_in_background() -> Callable[..., subprocess.Popen[bytes]]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def throughtime_warm_in_background(
+    throughtime_in_background: Callable[..., subprocess.Popen[bytes]],
+) -> Callable[..., subprocess.Popen[bytes] | InBackground]:
+    """As `throughtime_in_background`, of the command line, but it and its workers start at once."""
+
+    def start(*words: object, **variables: str) -> subprocess.Popen[bytes] | InBackground:
+        if not POSSIBLE:
+            return throughtime_in_background(*words, **variables)
+        return warm_command_in_background(list(map(str, words)), variables)
 
     return start
 
