@@ -84,11 +84,11 @@ def test_dry_run_says_what_would_be_done(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def twice(throughtime, throughtime_here, tmp_path_factory):
+def twice(throughtime_warm, throughtime_here, tmp_path_factory):
     """The same command twice in a log, first in a process: both outputs, and the tables' bytes after each."""
     out = tmp_path_factory.mktemp("cli") / "out"
     outputs, tables = [], []
-    for call in (throughtime, throughtime_here):
+    for call in (throughtime_warm, throughtime_here):
         process = call("run", "smoke", "--out", out, "--only", "algorithm=full", cwd=out.parent)
         assert process.returncode == 0, process.stderr
         assert process.stderr == ""

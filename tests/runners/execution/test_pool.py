@@ -45,11 +45,11 @@ def a_worker(known, seconds=60.0):
     raise AssertionError("no worker was started")
 
 
-@pytest.fixture(scope="module")
-def one():
-    """A pool of one worker, which several tests share."""
-    with worker_pool(1) as shared:
-        yield shared
+@pytest.fixture
+def one(workers_start_at_once):
+    """A pool of one worker."""
+    with worker_pool(1) as pool_of_one:
+        yield pool_of_one
 
 
 ENDS = {

@@ -386,7 +386,7 @@ class TestRecords:
         assert Code(("plugin_tenth",)).fingerprint("") != before
         assert list(Code(("plugin_tenth",)).plugins) == ["plugin_tenth"]
 
-    def test_a_plugin_that_meddles_changes_no_run_after_it(self, tmp_path):
+    def test_a_plugin_that_meddles_changes_no_run_after_it(self, tmp_path, workers_start_at_once):
         load_plugins([BROKEN])
         text = TINY.replace('"full", "tenth"', '"meddling", "chattering", "full"')
         assert run_suite(parse_suite(text, "tiny", origin="tiny.toml"), tmp_path / "out", workers=1).statuses == {
