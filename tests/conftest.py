@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -17,6 +18,9 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"  # worker processes started by a test inherit it
 torch.set_num_threads(1)
 torch.set_warn_always(True)  # torch warns once a process; a test must not depend on those before it
+# A shell has its jobs in the background ignore Ctrl-C, and whatever they start: tests of it would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")

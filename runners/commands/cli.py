@@ -3,9 +3,10 @@
 Ended by a signal it exits with 128 and the signal's number, as shells have it.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .check import check
 from .cost import cost
@@ -20,11 +21,24 @@ from .signals import terminations
 from .table import table
 from .verify import verify
 
+
+class Commands(TyperGroup):
+    """The commands, which Ctrl-C ends alike whatever they are at, libraries that are being imported included."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """As of any group of commands."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("\nthroughtime: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="throughtime",
+    cls=Commands,
     help="Compare the ways of computing a recurrent network's gradient: same network, same data, same budget.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -63,13 +63,16 @@ def run(
 
 
 def _show(directory: Path, console: "Console") -> None:
+    from throughtime.runners.records.results import Results
     from throughtime.runners.showing.plots import write_figures
     from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise
     from throughtime.runners.showing.tables import write_tables
 
-    paths = [*write_tables(directory), *write_figures(directory)]
-    print_tables(summarise(directory), console)
+    results = Results.of(directory)
+    summary = summarise(results)
+    paths = [*write_tables(directory, summary), *write_figures(results, keep=True)]
+    print_tables(summary, console)
     typer.echo("\nwritten: " + "\n         ".join(str(path) for path in paths))
 
 

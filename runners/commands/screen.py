@@ -46,4 +46,19 @@ class Patient:
 
 def make_patient() -> None:
     """From here on nothing that this process prints can break it."""
+    _open_closed()
     sys.stdout, sys.stderr = Patient(sys.stdout), Patient(sys.stderr)
+
+
+def _open_closed() -> None:
+    """A stream that was closed before this process began leads nowhere: the next file opened would take its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)  # a file has it already
+            except OSError:
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nowhere, number)
+                if nowhere != number:
+                    os.close(nowhere)
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 (it stays open)

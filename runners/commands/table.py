@@ -16,18 +16,17 @@ def table(
     plugin: Plugins = None,
 ) -> None:
     """Print a results directory's tables."""
-    from throughtime.runners.records.manifest import RunStore
+    from throughtime.runners.records.results import Results
     from throughtime.runners.showing.screen import print_tables
     from throughtime.runners.showing.summary import summarise
     from throughtime.runners.showing.tables import FORMATS
 
     with bad_input():
-        tables = summarise(directory)
+        results = Results.of(directory)
+        tables = summarise(results)
         if format == "terminal":
             print_tables(tables, make_console())
         else:
             sys.stdout.write(FORMATS[format](tables))
-        store = RunStore.open(directory)
-        store.read(store.manifest().asked)
-    for key, doubt in store.doubted.items():
-        typer.echo(f"not shown: {store.record_path(key)}: {doubt}", err=True)
+    for key, doubt in results.store.doubted.items():
+        typer.echo(f"not shown: {results.store.record_path(key)}: {doubt}", err=True)

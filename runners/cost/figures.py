@@ -4,10 +4,12 @@ An algorithm has the same colour in every figure. A thin dotted line of the theo
 largest size; where theory names a range, or nothing, there is none.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from throughtime.runners.showing.canvas import Look, as_text, canvas, looks, nothing, plain_log, save
+from throughtime.runners.showing.canvas import Look, as_text, canvas, looks, nothing, plain_log, save_and_close
 
 from .point import Axis, Cost
 from .scaling import Quantity
@@ -48,15 +50,19 @@ FIGURES: dict[Axis, list[Shown]] = {
 def write_figures(directory: str | Path) -> list[Path]:
     """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no costs."""
     folder = Path(directory) / "figures"
-    return [save(figure, folder / f"{name}.png") for name, figure in draw_figures(load_costs(directory)).items()]
+    return [save_and_close(draw(), folder / f"{name}.png") for name, draw in _figures(load_costs(directory)).items()]
 
 
-@as_text
 def draw_figures(costs: Costs) -> "dict[str, Figure]":
     """A figure for each axis that a sweep goes along, by the axis's name."""
+    return {axis: draw() for axis, draw in _figures(costs).items()}
+
+
+def _figures(costs: Costs) -> "dict[str, Callable[[], Figure]]":
+    """What draws each."""
     known = looks(list(dict.fromkeys(line.algorithm for line in costs.lines)))
     swept = [axis for axis in AXES if any(line.sweep.axis == axis for line in costs.lines)]
-    return {axis: _figure(costs, axis, known) for axis in swept}
+    return {axis: partial(as_text(partial(_figure, axis=axis, known=known)), costs) for axis in swept}
 
 
 def _figure(costs: Costs, axis: Axis, known: dict[str, Look]) -> "Figure":

@@ -18,6 +18,7 @@ from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import files_of
 from throughtime.runners.suite.reach import check_reach
+from throughtime.runners.suite.written import COST_SUITES, origin_of
 
 from .point import Cost, Point, measure
 from .store import CostStore, LineKeys, Manifest, rows_of, subject
@@ -69,7 +70,7 @@ class CostRunner:
         self.device = check_device(device)
         self.store = CostStore(default_directory(self.suite) if out is None else out)
         self.store.check_writable(subject(self.suite, self.device))
-        self.store.check_origin(self.suite.file, rows_of(self.suite))
+        self.store.check_origin(self._origin, rows_of(self.suite))
         look_again()
         self.jobs: dict[str, CostJob] = {}  # sweeps may share a point
         self._lines: list[LineKeys] = []
@@ -85,6 +86,10 @@ class CostRunner:
     def points(self) -> int:
         """How many there are."""
         return len(self.jobs)
+
+    @property
+    def _origin(self) -> Path | None:
+        return origin_of(self.suite.file, self.suite.name, COST_SUITES)
 
     @property
     def _asked(self) -> dict[str, Point]:
@@ -107,7 +112,7 @@ class CostRunner:
                 format=CostStore.format,
                 version=importlib.metadata.version("throughtime"),
                 device=self.device,
-                file=self.store.seen_from_here(self.suite.file),
+                file=self.store.seen_from_here(self._origin),
                 suite=self.suite,
                 lines=tuple(self._lines),
             )

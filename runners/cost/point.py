@@ -4,15 +4,17 @@ The first passes are thrown away: they compile, allocate and fill caches. Every 
 without an optimizer; the device is synchronised before each reading of the clock.
 """
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from throughtime.runners.records.kept import Kept
+from throughtime.runners.records.kept import Kept, Whole
 from throughtime.runners.suite.config import Spec
 from throughtime.runners.training.measure import Clock, carry_bytes, count_updates
 from throughtime.runners.training.timing import Spread
@@ -72,11 +74,11 @@ class Cost(Kept):
     point: Point
     wall: Spread | None = None
     cpu: Spread | None = None
-    rounds: int = 0
-    peak_bytes: int | None = None
-    carry_bytes: int | None = None
-    flops: int | None = None
-    ops: int | None = None
+    rounds: Whole = 0
+    peak_bytes: Whole | None = None
+    carry_bytes: Whole | None = None
+    flops: Whole | None = None
+    ops: Whole | None = None
 
     @property
     def settings(self) -> Point:
@@ -87,7 +89,11 @@ class Cost(Kept):
     def contradiction(self) -> str:
         """What is done has been timed and counted."""
         measured = (self.wall, self.cpu, self.peak_bytes, self.flops, self.ops)
-        return "it is done, and something was not measured" if self.status == "done" and None in measured else ""
+        if self.status == "done" and None in measured:
+            return "it is done, and something was not measured"
+        times = [time for spread in (self.wall, self.cpu) if spread is not None for time in astuple(spread)]
+        wrong = [time for time in times if not 0 <= time < math.inf]
+        return f"it took {wrong[0]} s" if wrong else ""
 
 
 def measure(point: Point, cost: Cost) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from throughtime.parts.text import one_line
 from throughtime.runners.records.store import Asked, Key, Store
+from throughtime.runners.suite.config import Spec
 
 from .point import Cost, Point
 from .scaling import Scaling, scaling
@@ -25,7 +27,7 @@ class LineKeys(BaseModel):
 
     sweep: int
     cell: str
-    algorithm: str
+    algorithm: Spec
     keys: tuple[Key, ...]
 
 
@@ -43,6 +45,16 @@ class Manifest(Asked):
 
     suite: CostSuite
     lines: tuple[LineKeys, ...]
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "Manifest":
+        for number, sweep in enumerate(self.suite.sweeps):
+            if len(sweep.swept) != 1:
+                raise ValueError(f"sweep {number} changes {len(sweep.swept)} sizes")
+        for line in self.lines:
+            if not 0 <= line.sweep < len(self.suite.sweeps):
+                raise ValueError(f"a line is of sweep {line.sweep}, and there are {len(self.suite.sweeps)}")
+        return self
 
     @property
     def subject(self) -> str:
@@ -122,10 +134,13 @@ class Costs:
     @property
     def measured_on(self) -> str:
         """Machine, device, threads and the load before, in words."""
-        machine = self.environment.get("machine", "an unknown machine")
-        load = self.environment.get("load_average")
-        words = f"{machine}; on {self.device}, {self.environment.get('threads_per_run', 1)} thread"
-        return f"{words}; load before: {load[0]:.1f}" if load else words
+        told = {name: one_line(str(value)) for name, value in self.environment.items()}
+        machine, threads = told.get("machine", "an unknown machine"), told.get("threads_per_run", "1")
+        words = f"{machine}; on {self.device}, {threads} thread"
+        match self.environment.get("load_average"):
+            case [int() | float() as load, *_]:
+                return f"{words}; load before: {load:.1f}"
+        return words
 
 
 def load_costs(directory: str | Path) -> Costs:

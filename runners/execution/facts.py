@@ -28,5 +28,6 @@ def _facts(task: str, state: TaskState, known: TaskFacts | None) -> TaskFacts:
     mark = Code((kind.__module__,), state.checksum).fingerprint(arithmetic("cpu"))
     if known is not None and known.fingerprint == mark:
         return known
-    made = make_task(task)
-    return TaskFacts(fingerprint=mark, metric=kind.metric, references=tuple(made.references()), horizon=made.horizon)
+    if state.facts is not None:
+        return state.facts.model_copy(update={"fingerprint": mark})
+    return TaskFacts.of(make_task(task), mark)

@@ -1,8 +1,9 @@
 """The executor of this machine: jobs in, records out, by worker processes with one torch thread each."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from .pool import Died, Overran, Pool, Raised, Stopped
 from .worker import noted
 
 POLL_SECONDS = 0.2
+
+AHEAD = 2
+"""So many jobs for each worker are in the pool: none waits for work, and no result is looked for among thousands."""
 
 OnPoll = Callable[[list[tuple[Job[Any], Progress | None]]], None]
 
@@ -41,8 +45,13 @@ def _in_pool(jobs: list[Job[R]], workers: int, notes: Path, on_poll: OnPoll, job
     if not jobs:
         return
     with worker_pool(min(workers, len(jobs)), jobs_a_process) as pool:
-        pending = {pool.schedule(worker.execute, args=(job, str(notes)), timeout=job.deadline): job for job in jobs}
-        while pending:
+        pending: dict[Future[Any], Job[R]] = {}
+        waiting = iter(jobs)
+        while True:
+            for job in islice(waiting, AHEAD * workers - len(pending)):
+                pending[pool.schedule(worker.execute, args=(job, str(notes)), timeout=job.deadline)] = job
+            if not pending:
+                return
             done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             broken: BaseException | None = None
             for future in [future for future in pending if future in done]:

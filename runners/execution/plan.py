@@ -19,6 +19,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.records.machine import arithmetic
+from throughtime.runners.records.manifest import TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
@@ -77,10 +78,15 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task on this machine: the checksum of its data, or why it can't be had."""
+    """A task on this machine: the checksum of its data, or why it can't be had.
+
+    Attributes:
+        facts: of a plugin's task, which was asked for them once: asked again it might not answer.
+    """
 
     checksum: str = ""
     obstacle: Obstacle | None = None
+    facts: TaskFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -118,13 +124,10 @@ def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | No
     check_device(device)
     look_again()
     suite = spelt(suite, suite.name)
-    selected = set(_select(suite.groups(), only or {}))
-    tasks = {task: _state(task) for task in dict.fromkeys(group.task for group in suite.groups())}
-    rows = tuple(
-        _row(group, number, group in selected, tasks[group.task], device)
-        for number, experiment in enumerate(suite.experiments)
-        for group in experiment.groups()
-    )
+    numbered = [(number, group) for number, one in enumerate(suite.experiments) for group in one.groups()]
+    selected = {id(group) for group in _select([group for _, group in numbered], only or {})}  # to hash one takes long
+    tasks = {task: _state(task) for task in dict.fromkeys(group.task for _, group in numbered)}
+    rows = tuple(_row(group, number, id(group) in selected, tasks[group.task], device) for number, group in numbered)
     return Plan(suite, device, tasks, rows)
 
 
@@ -167,8 +170,7 @@ def _state(task: str) -> TaskState:
         if not third_party(type(made)):
             return TaskState(made.checksum())
         with contained(f"checksum and references of the task {task!r}"):
-            made.references()  # without them its scores would mean nothing
-            return TaskState(made.checksum())
+            return TaskState(made.checksum(), facts=TaskFacts.of(made))  # without them its scores would mean nothing
     except Unavailable as error:
         return TaskState(obstacle=Obstacle("skipped", str(error), of_task=True))
     except Broken as error:
@@ -274,10 +276,13 @@ def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook
         doubted: records that are there and not believed, by key.
     """
     found = Outlook(left_out=len(plan.rows) - len(plan.selected), doubted=len(doubted))
+    reasons: set[tuple[str, str]] = set()
     for row in plan.selected:
         if row.obstacle:
             told = found.broken if row.obstacle.status == "error" else found.skipped
-            if row.obstacle.reason not in told.values():  # often the same for every algorithm
+            reason = (row.obstacle.status, row.obstacle.reason)
+            if reason not in reasons:  # often the same for every algorithm
+                reasons.add(reason)
                 of_row = f"{row.group.task} · {row.group.forcing} · {row.group.algorithm}"
                 task_alone = row.obstacle.of_task and row.obstacle.status == "skipped"
                 told[row.group.task if task_alone else of_row] = row.obstacle.reason

@@ -86,6 +86,7 @@ class Pool:
         self._processes: list[Process[_Work]] = []
         self._failed_starts = 0
         self._lock, self._open = threading.Lock(), True
+        self._error: BaseException | None = None
         self._bell, self._ring = socket.socketpair()
         self._bell.setblocking(False)
         self._ring.setblocking(False)
@@ -108,6 +109,9 @@ class Pool:
         """
         work = _Work(function, args, timeout)
         with self._lock:
+            if self._error is not None:
+                work.future.set_exception(self._error)
+                return work.future
             if not self._open:
                 raise RuntimeError("the pool is closed")
             self._queue.append(work)
@@ -131,7 +135,6 @@ class Pool:
         """In the thread: until the pool is closed."""
         # What a process inherits: from its first line on Ctrl-C is left to the parent, whose main thread hears it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        error: BaseException | None = None
         try:
             last = now()
             while self._open:
@@ -142,12 +145,13 @@ class Pool:
                 last, passed = now(), min(now() - last, GAP_SECONDS)
                 for process in list(self._processes):
                     self._look_at(process, passed)
-        except BaseException as caught:  # no future may wait for ever
-            error = caught
+        except BaseException as error:  # no future may wait for ever, nor one that is asked for later
+            with self._lock:
+                self._error = error
         finally:
             with self._lock:
                 self._open = False
-            self._end_all(error)
+            self._end_all(self._error)
 
     def _deal_out(self) -> None:
         """Give waiting work to workers that are ready, and start as many as there is more work for."""

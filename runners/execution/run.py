@@ -13,6 +13,7 @@ from pathlib import Path
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts, rows_of, subject
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
+from throughtime.runners.suite.written import SUITES, origin_of
 
 from .facts import facts_of
 from .job import RunJob
@@ -113,7 +114,7 @@ def _planned(
     groups = (
         (row.experiment, (row.group.task, row.group.cell, row.group.forcing, row.group.algorithm)) for row in plan.rows
     )
-    store.check_origin(loaded.file, rows_of(plan.suite, groups))
+    store.check_origin(origin_of(loaded.file, loaded.name, SUITES), rows_of(plan.suite, groups))
     return plan, store
 
 
@@ -191,7 +192,7 @@ def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, 
         format=RunStore.format,
         version=importlib.metadata.version("throughtime"),
         device=plan.device,
-        file=store.seen_from_here(plan.suite.file),
+        file=store.seen_from_here(origin_of(plan.suite.file, plan.suite.name, SUITES)),
         suite=plan.suite,
         tasks=dict(facts),
         groups=tuple(groups),

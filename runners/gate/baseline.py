@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from throughtime.parts import BadInput
-from throughtime.runners.records.files import write_text
+from throughtime.runners.records.files import read_regular, write_text
 
 from .checkout import ROOT
 
@@ -71,11 +71,11 @@ def update_command(reference: Path) -> str:
 def read(kind: type[B], path: Path) -> B | None:
     """A baseline; None where there is no such file, `BadInput` where it can't be read."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_regular(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
-        reason = _first(error) if isinstance(error, ValidationError) else error.strerror
+    except ValidationError as error:
+        reason = _first(error)
         restore = f"git -C {shlex.quote(str(path.parent))} checkout -- {path.name}"
         raise BadInput(
             f"{str(path)!r} is no baseline that can be read ({reason}); restore it ({restore}) or make it anew: "

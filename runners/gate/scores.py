@@ -1,14 +1,14 @@
 """A suite's test scores by row and seed: what tier 2 keeps of a run, and what two directories are compared by."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from throughtime.runners.records.manifest import RunStore
-from throughtime.runners.records.results import load_results
+from throughtime.runners.records.record import Record
+from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Group
 
 
@@ -32,13 +32,12 @@ class Scores(BaseModel):
 
 def scores_of(directory: str | Path) -> dict[str, Scores]:
     """The rows of a results directory by name; `BadInput` if it holds no results."""
-    manifest = RunStore.open(directory).manifest()
-    runs = load_results(directory)
-    runs = runs[runs["purpose"] == "report"] if len(runs) else pd.DataFrame(columns=["key", "seed", "status", "test"])
-    found = {}
+    results = Results.of(directory)
+    manifest, found = results.manifest, {}
     for group, keys in zip(manifest.suite.groups(), manifest.groups, strict=True):
         better = manifest.tasks[group.task].metric.better
-        found[_name(group)] = _scores(group, runs[runs["key"].isin(keys.report)], better)
+        records = [results.records[key] for key in keys.report if key in results.records]
+        found[_name(group)] = _scores(group, records, better)
     return found
 
 
@@ -49,12 +48,13 @@ def _name(group: Group) -> str:
     return " · ".join([group.task, group.cell, group.algorithm, *([group.forcing] * (group.forcing != "teacher"))])
 
 
-def _scores(group: Group, runs: pd.DataFrame, better: Literal["lower", "higher"]) -> Scores:
+def _scores(group: Group, records: Sequence[Record], better: Literal["lower", "higher"]) -> Scores:
     kept = group.experiment.model_dump(mode="json", exclude=_NO_SETTING, exclude_defaults=True)
-    ended = list(zip(runs["seed"].astype(int), runs["status"].astype(str), runs["test"].astype(float), strict=True))
+    done = [record for record in records if record.status == "done"]
+    scores = {record.config.seed: record.test for record in done if record.test is not None}
     return Scores(
         settings=", ".join(f"{key}={value}" for key, value in kept.items()),
         better=better,
-        status={seed: status for seed, status, _ in ended},
-        scores={seed: score for seed, status, score in ended if status == "done" and math.isfinite(score)},
+        status={record.config.seed: record.status for record in records},
+        scores={seed: score for seed, score in scores.items() if math.isfinite(score)},
     )

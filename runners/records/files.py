@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from throughtime.parts import BadInput
 
-_TEMPORARY = re.compile(r"\..+\.\d+")
+_TEMPORARY = re.compile(r"\..+\.(\d+)")
 
 
 def is_temporary(name: str) -> bool:
@@ -22,6 +24,13 @@ def is_temporary(name: str) -> bool:
     (True, False, False)
     """
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether it is one whose process is gone: another may be writing it, which draws or shows what is here."""
+    found = _TEMPORARY.fullmatch(name)
+    # Among those that there are: to ask the system for a number that no process can have is an error.
+    return found is not None and (int(found[1]) == os.getpid() or int(found[1]) not in psutil.pids())
 
 
 @contextmanager
@@ -41,11 +50,24 @@ def whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise BadInput(
-                f"{str(path)!r} can't be written: {error.strerror or error}; what is finished is kept: mend that, and "
-                "give the same command again"
-            ) from error
+            raise _cannot_be_written(path, error) from error
         raise
+
+
+def make_folder(path: Path) -> Path:
+    """A folder, in one that there is, made where it is missing; `BadInput` where it can't be."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+    return path
+
+
+def _cannot_be_written(path: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"{str(path)!r} can't be written: {error.strerror or error}; what is finished is kept: mend that, and give the "
+        "same command again"
+    )
 
 
 def read_regular(path: Path) -> bytes:

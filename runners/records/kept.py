@@ -1,11 +1,20 @@
 """What every record has, whatever was run: how it ended, and what came with it."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from throughtime.parts.text import Plain
+
+Whole = Annotated[int, Field(ge=0)]
+"""A count."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+"""One that is none is told by a status."""
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A time that was measured."""
 
 Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
 

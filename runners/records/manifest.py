@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from throughtime.parts.text import one_line
-from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.config import RunConfig, Spec
 from throughtime.runners.suite.suite import Choice, Group, Suite
-from throughtime.tasks import Metric, Reference
+from throughtime.tasks import Metric, Reference, Task
 
+from .kept import Whole
 from .record import Record
 from .store import Asked, Key, Store
 
@@ -23,14 +24,24 @@ class TaskFacts(BaseModel):
     fingerprint: str
     metric: Metric
     references: tuple[Reference, ...]
-    horizon: int = 0
+    horizon: Whole = 0
+
+    @classmethod
+    def of(cls, task: Task, fingerprint: str = "") -> "TaskFacts":
+        """What a task tells of itself; `ValueError` where that can't be shown, a reference that is no number say."""
+        told = {"metric": task.metric, "references": tuple(task.references()), "horizon": task.horizon}
+        try:
+            return cls.model_validate({"fingerprint": fingerprint, **told})
+        except ValidationError as error:
+            raise ValueError("; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from None
 
     @field_validator("references")
     @classmethod
     def _sound(cls, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
         for one in references:
-            if not math.isfinite(one.value):
-                raise ValueError(f"the reference {one.name!r} is {one.value}")
+            for value in (one.value, *([] if one.free is None else [one.free]), *one.by_lead):
+                if not math.isfinite(value):
+                    raise ValueError(f"the reference {one.name!r} is {value}")
         return tuple(replace(one, name=one_line(one.name), source=one_line(one.source)) for one in references)
 
     @field_validator("metric")
@@ -48,10 +59,10 @@ class GroupKeys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     experiment: int
-    task: str
+    task: Spec
     cell: str
-    forcing: str
-    algorithm: str
+    forcing: Spec
+    algorithm: Spec
     target: float | None
     choice: Choice | None
     tuning: tuple[Key, ...]

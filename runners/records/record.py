@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from throughtime.runners.suite.config import RunConfig
 
-from .kept import Kept
+from .kept import Kept, Number, Seconds, Whole
 
 
 class Point(BaseModel):
@@ -24,11 +24,11 @@ class Point(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int
-    updates: int
-    seconds: float
+    steps: Whole
+    updates: Whole
+    seconds: Seconds
     loss: float | None = None
-    metric: float
+    metric: Number
     free: float | None = None
     gradient_norm: float | None = None
     cosine: float | None = None
@@ -57,14 +57,14 @@ class Record(Kept):
     free: float | None = None
     by_lead: tuple[float | None, ...] = ()
     exposure_bias: float | None = None
-    steps: int = 0
-    updates: int = 0
-    sequences: int = 0
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    peak_bytes: int | None = None
-    flops: int | None = None
-    ops: int | None = None
+    steps: Whole = 0
+    updates: Whole = 0
+    sequences: Whole = 0
+    wall_seconds: Seconds = 0.0
+    cpu_seconds: Seconds = 0.0
+    peak_bytes: Whole | None = None
+    flops: Whole | None = None
+    ops: Whole | None = None
     gradient_norm: float | None = None
     clipped_share: float | None = None
     nonfinite_share: float | None = None

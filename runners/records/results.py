@@ -1,6 +1,8 @@
-"""A results directory as data frames, from records and manifest alone."""
+"""A results directory read once, and as data frames, from records and manifest alone."""
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pandas as pd
 
 from throughtime.runners.suite.config import RunConfig
 
-from .manifest import RunStore
+from .manifest import Manifest, RunStore
 from .record import Point, Record
 
 _RUN = ("task", "cell", "algorithm", "forcing", "seed")
@@ -16,6 +18,41 @@ _RUN = ("task", "cell", "algorithm", "forcing", "seed")
 
 _NO_COLUMNS = {"config", "curve", "traceback", "printed", "plugins", "by_lead"}
 """What of a record is no number or word of a table."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results directory held when it was read: there may be thousands of files, and each is read once.
+
+    Attributes:
+        store: the directory.
+        manifest: what was asked for.
+        records: what there is of it, by key.
+    """
+
+    store: RunStore
+    manifest: Manifest
+    records: dict[str, Record]
+
+    @classmethod
+    def of(cls, where: "str | Path | Results") -> "Results":
+        """Those of a directory, or what was read of it already; `BadInput` if it holds no results."""
+        if isinstance(where, Results):
+            return where
+        store = RunStore.open(where)
+        manifest = store.manifest()
+        return cls(store, manifest, store.read(manifest.asked))
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """By key what `load_results` has of a run, in the manifest's order."""
+        found: dict[str, dict[str, Any]] = {}
+        for group in self.manifest.groups:
+            better = self.manifest.tasks[group.task].metric.better
+            for key in (*group.tuning, *group.report):
+                if key in self.records and key not in found:
+                    found[key] = {**_row(self.records[key]), **_to_target(self.records[key], group.target, better)}
+        return found
 
 
 def load_results(directory: str | Path) -> pd.DataFrame:
@@ -31,15 +68,7 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
     was not executed yet has no row, nor has one whose record is of another run or contradicts itself.
     """
-    store = RunStore.open(directory)
-    manifest = store.manifest()
-    records = store.read(manifest.asked)
-    rows: dict[str, dict[str, Any]] = {}
-    for group in manifest.groups:
-        better = manifest.tasks[group.task].metric.better
-        for key in (*group.tuning, *group.report):
-            if key in records and key not in rows:
-                rows[key] = {**_row(records[key]), **_to_target(records[key], group.target, better)}
+    rows = Results.of(directory).runs
     return pd.DataFrame(rows.values(), columns=None if rows else _columns())
 
 
@@ -50,12 +79,10 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
     (training), ``metric`` (on test data), ``free`` (the same, running free), ``gradient_norm``, ``cosine``,
     ``relative_error``.
     """
-    store = RunStore.open(directory)
-    manifest, rows = store.manifest(), []
-    records = store.read(manifest.asked)
-    for group in manifest.groups:
+    results, rows = Results.of(directory), []
+    for group in results.manifest.groups:
         for key in group.report:
-            record = records.get(key)
+            record = results.records.get(key)
             if record is not None:
                 c = record.config
                 run = c.model_dump(include=set(_RUN))

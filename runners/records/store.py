@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from throughtime.parts import BadInput
 
-from .files import is_temporary, read_regular, write_json
+from .files import is_abandoned, is_temporary, read_regular, write_json
 from .kept import Kept
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
@@ -30,15 +30,15 @@ _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json",
 class Asked(BaseModel):
     """What every manifest says: the layout's version, who wrote it, and the device that all was run on.
 
-    `file` is where the suite was read from, seen from the directory, so that it holds where both are moved together and
-    names no home; empty for a built-in suite, and one made in Python.
+    `file` is where the suite was read from, or the script that made it, seen from the directory, so that it holds where
+    both are moved together and names no home; empty for a built-in suite, and for what was typed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     version: str
-    device: str
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")]
     file: str = ""
 
     @property
@@ -128,7 +128,7 @@ class Store(Generic[M, R]):
                 f"the file {(self.directory / manifest.file).resolve()}" if manifest.file else "no file: a built-in one"
             )
             raise BadInput(
-                f"{str(self.directory)!r} holds the {self.contents} of another suite of this name, which was read from "
+                f"{str(self.directory)!r} holds the {self.contents} of another suite of this name, which comes from "
                 f"{there}; {len(gone)} of its rows would vanish, such as {gone[0]}: give another directory with --out"
             )
 
@@ -174,8 +174,8 @@ class Store(Generic[M, R]):
         shutil.rmtree(self.directory / _NOTES, ignore_errors=True)
         for folder in (self.directory, self.directory / self.records, self.directory / _FIGURES):
             for entry in folder.iterdir() if folder.is_dir() else ():
-                if is_temporary(entry.name) and entry.is_file():
-                    entry.unlink()
+                if is_abandoned(entry.name) and entry.is_file():
+                    entry.unlink(missing_ok=True)
 
     def has_manifest(self) -> bool:
         """Whether something was written here."""

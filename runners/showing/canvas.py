@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from throughtime.runners.records.files import whole
+from throughtime.runners.records.files import make_folder, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,9 @@ D = TypeVar("D")
 F = TypeVar("F")
 
 DPI = 150
+LARGEST = 2**16 - 1
+"""Pixels along a side of an image: hundreds of panels have fewer each."""
+
 COLUMNS, MOST_COLUMNS = 3, 5
 """Panels side by side; of one task's in a row of its own, more."""
 
@@ -46,23 +49,24 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     import seaborn as sns
 
     bases = list(dict.fromkeys(name.partition("(")[0] for name in names))
-    others = [base for base in bases if base not in FAMILIES]
+    others = {base: number for number, base in enumerate(base for base in bases if base not in FAMILIES)}
     many = len(set(FAMILIES) | set(others)) > 10
     palette = [*sns.color_palette("colorblind", 10), *sns.color_palette("husl", max(len(others), 1))]
     colours = dict(zip(FAMILIES, (palette[k] for k in (0, 1, 2, 3, 4, 5, 7)), strict=True))
     free = palette[10:] if many else [palette[k] for k in (8, 9, 6)]
-    colours |= {base: free[k % len(free)] for k, base in enumerate(others)}
+    colours |= {base: free[k % len(free)] for base, k in others.items()}
     found: dict[str, Look] = {}
+    taken: set[Look] = set()
     of_base: dict[str, int] = {}
     for number, name in enumerate(names):
         base = name.partition("(")[0]
         shade = SHADES[of_base.setdefault(base, 0) % len(SHADES)]
         of_base[base] += 1
-        place = FAMILIES.index(base) if base in FAMILIES else len(FAMILIES) + others.index(base)
+        place = FAMILIES.index(base) if base in FAMILIES else len(FAMILIES) + others[base]
         marker = MARKERS[(place + 7 * (of_base[base] - 1)) % len(MARKERS)]
-        if any(look.marker == marker and look.colour == _shaded(colours[base], shade) for look in found.values()):
-            marker = MARKERS[number % len(MARKERS)]
-        found[name] = Look(_shaded(colours[base], shade), marker)
+        look = Look(_shaded(colours[base], shade), marker)
+        found[name] = look._replace(marker=MARKERS[number % len(MARKERS)]) if look in taken else look
+        taken.add(found[name])
     return found
 
 
@@ -126,12 +130,35 @@ def as_text(draw: Callable[[D], F]) -> Callable[[D], F]:
     return drawn
 
 
-def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure, whole or not at all, into a folder that is made where it is missing."""
-    path.parent.mkdir(exist_ok=True)
+def save_and_close(figure: "Figure", path: Path, mark: str = "") -> Path:
+    """Write a figure, whole or not at all, into a folder that is made where it is missing.
+
+    What is on it is given back to the system before the next one is drawn: together they may fill the memory.
+
+    Args:
+        figure: is empty afterwards.
+        path: of the file.
+        mark: by which `is_marked` knows it; empty: none.
+    """
+    make_folder(path.parent)
     with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
+        figure.savefig(
+            temporary, format="png", dpi=dpi, metadata={"Software": None, **({"Mark": mark} if mark else {})}
+        )
+    figure.clear()
     return path
+
+
+def is_marked(path: Path, mark: str) -> bool:
+    """Whether there is a figure with this mark."""
+    if not path.is_file():  # a FIFO would be waited for
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"Mark\0" + mark.encode() in file.read(4096)
+    except OSError:
+        return False
 
 
 def legend(figure: "Figure", known: dict[str, Look], title: str, *, crosses: bool = False) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .canvas import STYLES, Level, canvas, legend, looks, name_at_edge, nothing, plain_log, whole_numbers
+from .panels import ByRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,20 +57,22 @@ def horizons(drawing: "Drawing") -> "Figure":
     return figure
 
 
-def _by_lead(drawing: "Drawing") -> pd.DataFrame:
+def _by_lead(drawing: "Drawing") -> ByRun:
     """One row for each done run and lead."""
-    return pd.DataFrame(
-        {
-            "key": key,
-            "algorithm": record.config.algorithm,
-            "forcing": record.config.forcing,
-            "lead": lead,
-            "score": score,
-        }
-        for key, record in drawing.records.items()
-        if record.status == "done"
-        for lead, score in enumerate(record.by_lead, start=1)
-        if score is not None
+    return ByRun(
+        pd.DataFrame(
+            {
+                "key": key,
+                "algorithm": record.config.algorithm,
+                "forcing": record.config.forcing,
+                "lead": lead,
+                "score": score,
+            }
+            for key, record in drawing.records.items()
+            if record.status == "done"
+            for lead, score in enumerate(record.by_lead, start=1)
+            if score is not None
+        )
     )
 
 

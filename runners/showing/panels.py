@@ -2,15 +2,17 @@
 
 import itertools
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pandas as pd
 
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore
+from throughtime.runners.records.manifest import GroupKeys, Manifest
 from throughtime.runners.records.record import Record
-from throughtime.runners.records.results import load_results
+from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Experiment
 from throughtime.tasks import Reference
 
@@ -65,33 +67,50 @@ class Panel:
             ax.set_yscale("log")
             plain_log(ax.yaxis, min(shown), max(shown))
 
-    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def of(self, rows: "ByRun") -> pd.DataFrame:
         """The rows that belong to this panel."""
-        return frame[frame["key"].isin(self.keys)] if len(frame) else frame
+        return rows.of(self.keys)
+
+
+class ByRun:
+    """Rows, and where those of each run are: a panel takes its own without a look at all others'.
+
+    Args:
+        frame: the rows, in the column ``key`` of which run.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self._places = frame.groupby("key", sort=False).indices if len(frame) else {}
+
+    def of(self, keys: Iterable[str]) -> pd.DataFrame:
+        """The rows of some runs, in their order."""
+        found = [self._places[key] for key in dict.fromkeys(keys) if key in self._places]
+        return self.frame.iloc[np.sort(np.concatenate(found)) if found else []]
 
 
 class Drawing:
     """A directory's results, ready to be drawn."""
 
-    def __init__(self, directory: str | Path) -> None:
-        store = RunStore.open(directory)
-        self.manifest: Manifest = store.manifest()
-        asked = self.manifest.asked
-        self.records = store.read({key: asked[key] for group in self.manifest.groups for key in group.report})
-        self.curves = pd.DataFrame(
-            {
-                "key": key,
-                "algorithm": record.config.algorithm,
-                "status": record.status,
-                "number": number,
-                **point.model_dump(),
-            }
-            for key, record in self.records.items()
-            for number, point in enumerate(record.curve)
+    def __init__(self, results: str | Path | Results) -> None:
+        read = Results.of(results)
+        self.manifest: Manifest = read.manifest
+        keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report if key in read.records)
+        self.records = {key: read.records[key] for key in keys}
+        self.curves = ByRun(
+            pd.DataFrame(
+                {
+                    "key": key,
+                    "algorithm": record.config.algorithm,
+                    "status": record.status,
+                    "number": number,
+                    **point.model_dump(),
+                }
+                for key, record in self.records.items()
+                for number, point in enumerate(record.curve)
+            )
         )
-        results = load_results(directory)
-        self.measured = results[results["purpose"] == "report"] if len(results) else results
-        self.runs = self.measured[self.measured["status"] == "done"] if len(results) else results
+        self.runs = ByRun(pd.DataFrame(read.runs[key] for key in keys if self.records[key].status == "done"))
         self.panels = self.panels_by("forcing")
         self.algorithms = list(dict.fromkeys(group.algorithm for group in self.manifest.groups))
         self.forcings = list(dict.fromkeys(group.forcing for group in self.manifest.groups))
@@ -102,16 +121,17 @@ class Drawing:
         forcing or algorithm; `closed`: of tasks with feedback alone.
         """
         panels = []
-        for number, experiment in enumerate(self.manifest.suite.experiments):
-            blocks: dict[tuple[str, str, str], list[GroupKeys]] = {}
-            for group in (one for one in self.manifest.groups if one.experiment == number):
-                if not closed or self.manifest.tasks[group.task].horizon:
-                    blocks.setdefault((group.task, group.cell, getattr(group, axis)), []).append(group)
-            for (task, cell, of_all), block in blocks.items():
+        found: list[dict[tuple[str, str, str], list[GroupKeys]]] = [{} for _ in self.manifest.suite.experiments]
+        for group in self.manifest.groups:
+            if not closed or self.manifest.tasks[group.task].horizon:
+                block = (group.task, group.cell, getattr(group, axis))
+                found[group.experiment].setdefault(block, []).append(group)
+        for experiment, blocks in zip(self.manifest.suite.experiments, found, strict=True):
+            for (task, cell, of_all), groups in blocks.items():
                 facts = self.manifest.tasks[task]
-                keys = tuple(key for group in block for key in group.report)
+                keys = tuple(key for group in groups for key in group.report)
                 protocol = f"{experiment.size(cell)}; equal budget: {experiment.budget}"
-                failures = _failures(experiment, block, self.records, "algorithm" if axis == "forcing" else "forcing")
+                failures = _failures(experiment, groups, self.records, "algorithm" if axis == "forcing" else "forcing")
                 name, better = facts.metric.name, facts.metric.better
                 common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all
                 panels.append(Panel(task, cell, common, name, better, facts.references, protocol, keys, failures))
@@ -130,7 +150,7 @@ class Drawing:
     @property
     def ended_early(self) -> bool:
         """Whether a run with a curve is not done."""
-        return bool(len(self.curves)) and bool((self.curves["status"] != "done").any())
+        return any(record.curve and record.status != "done" for record in self.records.values())
 
 
 def _failures(experiment: Experiment, groups: list[GroupKeys], records: dict[str, Record], axis: str) -> str:

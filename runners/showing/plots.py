@@ -5,6 +5,9 @@ over seeds. A run that ended early leaves the mean that it was part of, so every
 marks where. The plotting libraries are imported when a figure is drawn: they take seconds to load.
 """
 
+import functools
+import hashlib
+import importlib.metadata
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +15,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .canvas import as_text, canvas, legend, levels, nothing, plain_log, save, whole_numbers
+from throughtime.runners.records.results import Results
+from throughtime.runners.suite.fingerprint import Code
+
+from .canvas import as_text, canvas, is_marked, legend, levels, nothing, plain_log, save_and_close, whole_numbers
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing
@@ -22,29 +28,52 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_figures(directory: str | Path) -> list[Path]:
-    """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results."""
-    folder = Path(directory) / "figures"
-    return [save(draw(), folder / f"{name}.png") for name, draw in _figures(directory).items()]
+def write_figures(results: str | Path | Results, *, keep: bool = False) -> list[Path]:
+    """Draw every figure into the directory's folder `figures`; `BadInput` if it holds no results.
+
+    Args:
+        results: the directory, or what was read of it.
+        keep: a figure that this very code drew of the same results stays: hundreds of panels take minutes.
+    """
+    read = Results.of(results)
+    folder, mark = read.store.directory / "figures", _mark(read)
+    paths = []
+    for name, draw in _figures(read).items():
+        path = folder / f"{name}.png"
+        paths.append(path if keep and is_marked(path, mark) else save_and_close(draw(), path, mark))
+    return paths
 
 
-def draw_figures(directory: str | Path) -> "dict[str, Figure]":
+def _mark(results: Results) -> str:
+    """The hash of what figures depend on: the results, and the code and the libraries that draw them."""
+    libraries = " ".join(importlib.metadata.version(name) for name in ("matplotlib", "seaborn"))
+    parts = [Code((__name__,)).fingerprint(libraries), results.manifest.model_dump_json()]
+    parts += [record.model_dump_json() for record in results.records.values()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def draw_figures(results: str | Path | Results) -> "dict[str, Figure]":
     """Every figure by name; `BadInput` if the directory holds no results."""
-    return {name: draw() for name, draw in _figures(directory).items()}
+    return {name: draw() for name, draw in _figures(results).items()}
 
 
-def _figures(directory: str | Path) -> "dict[str, Callable[[], Figure]]":
+def _figures(results: str | Path | Results) -> "dict[str, Callable[[], Figure]]":
     """What draws each figure, one after the other: together they may fill the memory."""
-    drawing = Drawing(directory)
+    read = Results.of(results)
+    drawing = functools.cache(partial(Drawing, read))
     figures: dict[str, Callable[[Drawing], Figure]] = {
         "frontier": frontiers,
         "curves_steps": lambda d: _curves(d, "steps", "time steps of training data"),
         "curves_seconds": lambda d: _curves(d, "seconds", "training time (s, this machine)"),
         "gradient": _gradient,
     }
-    if drawing.panels_by("forcing", closed=True):
+    if any(read.manifest.tasks[group.task].horizon for group in read.manifest.groups):
         figures["horizon"] = horizons
-    return {name: partial(as_text(draw), drawing) for name, draw in figures.items()}
+    return {name: partial(_drawn, draw, drawing) for name, draw in figures.items()}
+
+
+def _drawn(draw: "Callable[[Drawing], Figure]", drawing: Callable[[], Drawing]) -> "Figure":
+    return as_text(draw)(drawing())
 
 
 def _by_seed_mean(frame: pd.DataFrame, x: str) -> pd.DataFrame:

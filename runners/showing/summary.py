@@ -4,15 +4,16 @@ Everything is drawn from records and manifest alone, so the same records give th
 """
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from throughtime.parts.text import one_line
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore
-from throughtime.runners.records.results import load_results
+from throughtime.runners.records.manifest import GroupKeys
+from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Choice, Experiment
 from throughtime.tasks import Metric, Reference
 
@@ -122,26 +123,20 @@ class Summary:
     tables: tuple[TaskTable, ...]
 
 
-def summarise(directory: str | Path) -> Summary:
-    """Compute the tables of a results directory; `BadInput` if it holds no results."""
-    store = RunStore.open(directory)
-    manifest, results = store.manifest(), load_results(directory)
+def summarise(results: str | Path | Results) -> Summary:
+    """Compute the tables of a results directory, or of what was read of it; `BadInput` if it holds no results."""
+    read = Results.of(results)
     blocks: dict[tuple[str, str, int], list[GroupKeys]] = {}
-    for group in manifest.groups:
+    for group in read.manifest.groups:
         blocks.setdefault((group.task, group.cell, group.experiment), []).append(group)
-    tables = tuple(
-        _task_table(manifest, results, manifest.suite.experiments[number], groups)
-        for (_, _, number), groups in blocks.items()
-    )
-    machine = one_line(str(store.environment().get("machine", "not recorded")))
-    return Summary(manifest.suite.title, machine, tables)
+    tables = tuple(_task_table(read, groups) for groups in blocks.values())
+    machine = one_line(str(read.store.environment().get("machine", "not recorded")))
+    return Summary(read.manifest.suite.title, machine, tables)
 
 
-def _task_table(
-    manifest: Manifest, results: pd.DataFrame, experiment: Experiment, groups: Sequence[GroupKeys]
-) -> TaskTable:
-    task, cell = groups[0].task, groups[0].cell
-    facts = manifest.tasks[task]
+def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
+    task, cell, experiment = groups[0].task, groups[0].cell, results.manifest.suite.experiments[groups[0].experiment]
+    facts = results.manifest.tasks[task]
     sign = 1 if facts.metric.better == "lower" else -1
     floors = [reference for reference in facts.references if reference.kind == "floor"]
     floor = min(floors, key=lambda reference: sign * reference.value, default=None)
@@ -150,49 +145,58 @@ def _task_table(
         key=lambda reference: sign * (reference.free or 0.0),
         default=None,
     )
-
-    def runs(group: GroupKeys) -> pd.DataFrame:
-        return results[results["key"].isin(group.report)] if len(results) else pd.DataFrame()
-
-    def scores(group: GroupKeys, column: str = "test") -> dict[int, float]:
-        frame = runs(group)
-        done = frame[frame["status"] == "done"] if len(frame) else frame
-        pairs = zip(done.get("seed", []), done.get(column, []), strict=True)
-        return {int(seed): float(value) for seed, value in pairs if pd.notna(value)}
-
-    full = {group.forcing: scores(group) for group in groups if group.algorithm == "full"}
+    reported = [_runs(results, group.report) for group in groups]
+    full = {
+        group.forcing: _scores(runs, "test")
+        for group, runs in zip(groups, reported, strict=True)
+        if group.algorithm == "full"
+    }
     rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
-    for group in groups:
-        values, free, frame = scores(group), scores(group, "free"), runs(group)
-        found = interval(list(values.values())) if values else None
-        biases = list(scores(group, "exposure_bias").values())
-        failed = frame[frame["status"] != "done"] if len(frame) else frame
-        done = frame[frame["status"] == "done"] if len(frame) else frame
+    for group, runs in zip(groups, reported, strict=True):
+        values, free, bias = (_scores(runs, column) for column in ("test", "free", "exposure_bias"))
+        done = [run for run in runs if run["status"] == "done"]
+        failed = [run for run in runs if run["status"] != "done"]
         rows.append(
             Row(
                 name=group.algorithm,
                 kind="run",
-                score=found,
+                score=_interval(values),
                 forcing=group.forcing,
-                free=interval(list(free.values())) if free else None,
-                exposure_bias=interval(biases) if biases else None,
+                free=_interval(free),
+                exposure_bias=_interval(bias),
                 verdict=_verdict(list(values.values()), facts.metric, facts.references),
                 difference=None
                 if group.algorithm == "full"
                 else paired_difference(values, full.get(group.forcing, {})),
                 choice=group.choice,
-                statuses={str(status): int(n) for status, n in frame["status"].value_counts(sort=False).items()}
-                if len(frame)
-                else {},
+                statuses=dict(Counter(run["status"] for run in runs)),
                 planned=experiment.seeds,
-                broken_tuning=_broken(results, group),
-                reason=str(failed["reason"].iloc[0]) if len(failed) else "",
+                broken_tuning=sum(results.records[run["key"]].broke for run in _runs(results, group.tuning)),
+                reason=failed[0]["reason"] if failed else "",
                 costs={name: _median(done, name) for name in COSTS},
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
     protocol = _protocol(experiment, cell)
     return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
+
+
+def _runs(results: Results, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """Those of some keys that there are."""
+    return [results.runs[key] for key in keys if key in results.runs]
+
+
+def _scores(runs: Sequence[Mapping[str, Any]], column: str) -> dict[int, float]:
+    """Of the done ones that have one, by seed."""
+    return {run["seed"]: run[column] for run in runs if run["status"] == "done" and _told(run[column])}
+
+
+def _told(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
+
+
+def _interval(scores: Mapping[int, float]) -> Interval | None:
+    return interval(list(scores.values())) if scores else None
 
 
 def _exactly(value: float | None) -> Interval | None:
@@ -217,15 +221,10 @@ def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Refer
     return f"beats {'the floor' if beaten.kind == 'floor' else beaten.name}" if beaten else ""
 
 
-def _broken(results: pd.DataFrame, group: GroupKeys) -> int:
-    tuning = results[results["key"].isin(group.tuning)] if len(results) else results
-    return int(tuning["status"].isin(["error", "timeout", "out-of-memory"]).sum()) if len(tuning) else 0
-
-
-def _median(frame: pd.DataFrame, name: str) -> float | None:
+def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
     """Over the runs; None unless at least half of them have a value: a target that few reach has no time."""
-    values = frame[name].dropna() if name in frame else pd.Series(dtype=float)
-    return float(values.astype(float).median()) if len(values) and 2 * len(values) >= len(frame) else None
+    values = [float(run[name]) for run in runs if _told(run[name])]
+    return statistics.median(values) if values and 2 * len(values) >= len(runs) else None
 
 
 def _protocol(experiment: Experiment, cell: str) -> str:

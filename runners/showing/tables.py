@@ -82,10 +82,12 @@ FORMATS = {"markdown": markdown, "csv": csv, "latex": latex}
 FILES = {"table.md": markdown, "table.csv": csv, "table.tex": latex}
 
 
-def write_tables(directory: str | Path) -> list[Path]:
-    """Write table.md, table.csv and table.tex into the results directory, each whole or not at all."""
-    summary = summarise(directory)
-    paths = []
-    for name, write in FILES.items():
-        paths.append(write_text(Path(directory) / name, write(summary)))
-    return paths
+def write_tables(directory: str | Path, summary: Summary | None = None) -> list[Path]:
+    """Write table.md, table.csv and table.tex into the results directory, each whole or not at all.
+
+    Args:
+        directory: where.
+        summary: what to write, where it was computed already.
+    """
+    shown = summarise(directory) if summary is None else summary
+    return [write_text(Path(directory) / name, write(shown)) for name, write in FILES.items()]

@@ -1,6 +1,7 @@
 """What a user writes in TOML: finding the file, reading it, and saying what is wrong with it, field by field."""
 
 import json
+import sys
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -36,6 +37,20 @@ Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
 def names_in(folder: str) -> list[str]:
     """The built-in files of a folder, without their suffix."""
     return sorted(p.name.removesuffix(".toml") for p in _open(folder).iterdir() if p.name.endswith(".toml"))
+
+
+def origin_of(file: Path | None, name: str, folder: str) -> Path | None:
+    """Where a suite comes from: its file, or the script that is running and made it; None of a built-in one.
+
+    Args:
+        file: that it was read from.
+        name: the suite's.
+        folder: of the built-in ones.
+    """
+    if file is not None or name in names_in(folder):
+        return file
+    script = getattr(sys.modules["__main__"], "__file__", None)  # what is typed has none
+    return Path(script).absolute() if script else None
 
 
 def find(name_or_path: str | Path, folder: str, *, kind: str) -> tuple[str, str]:

@@ -13,11 +13,18 @@ from .refuted import Refuted
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same number, and then some."""
 
-DRAWS, FIRST_DRAWS = 600, 6
-"""Draws of what is random, and those that show whether it is."""
+FIRST_DRAWS, MORE_DRAWS, MOST_DRAWS = 6, 75, 600
+"""Draws that show whether something is random; as many again are taken until enough is known; and the most."""
 
-SIGMAS = 5.0
-"""A mean of draws is refuted beyond so many standard errors: 6e-7 for each number, and there are about a hundred."""
+KNOWN = 0.04
+"""A mean is known well enough when its standard error is this part of what is expected, in norm."""
+
+SIGMAS = 5.5
+"""A mean of draws is refuted beyond so many standard errors: 5e-7 for each number of 75 draws, and there are about a
+hundred."""
+
+CERTAIN = 9.0
+"""Beyond so many it is refuted without further draws."""
 
 
 def agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
@@ -37,17 +44,26 @@ def agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
         if not apart <= ROUNDING:
             raise Refuted(f"{_shown(drawn[0])} for {_shown(expected)}, the {what}")
         return f"within {apart:.1g}"
-    numbers = torch.stack([*drawn, *(draw(seed) for seed in range(FIRST_DRAWS, DRAWS))])
-    mean, error = numbers.mean(dim=0), numbers.std(dim=0) / DRAWS**0.5
-    apart_by = (mean - expected).abs()
-    rounding = ROUNDING * expected.abs().max()
-    sigmas = float(torch.where(apart_by <= rounding, 0.0, apart_by / error.clamp_min(1e-300)).max())
+    sigmas, known = torch.inf, torch.inf
+    while len(drawn) < MOST_DRAWS:
+        drawn += [draw(seed) for seed in range(len(drawn), len(drawn) - len(drawn) % MORE_DRAWS + MORE_DRAWS)]
+        numbers = torch.stack(drawn)
+        mean, error = numbers.mean(dim=0), numbers.std(dim=0) / len(drawn) ** 0.5
+        sigmas, known = _sigmas(mean, error, expected), float(error.norm() / expected.norm())
+        if not sigmas <= CERTAIN or known <= KNOWN:
+            break
     if not sigmas <= SIGMAS:
         raise Refuted(
             f"{_shown(mean)} on average for {_shown(expected)}, {sigmas:.3g} standard errors away: the {what}"
         )
-    known = float(error.norm() / expected.norm())
-    return f"within {sigmas:.2g} standard errors, which are {known:.1%} of it, over {DRAWS:,} draws"
+    return f"within {sigmas:.2g} standard errors, which are {known:.1%} of it, over {len(drawn):,} draws"
+
+
+def _sigmas(mean: Tensor, error: Tensor, expected: Tensor) -> float:
+    """How many standard errors a mean is away at most; rounding is no difference."""
+    apart_by = (mean - expected).abs()
+    rounding = ROUNDING * expected.abs().max()
+    return float(torch.where(apart_by <= rounding, 0.0, apart_by / error.clamp_min(1e-300)).max())
 
 
 def agree_exactly(algorithm: Algorithm, problem: Problem, gradient: Gradient, who: str = "it") -> float:

@@ -83,6 +83,14 @@ class Problem:
         part = Batch(batch.inputs[start:stop].clone(), batch.targets[start:stop].clone(), batch.loss, mask)
         return Problem(f"{self.name}, steps {start} to {stop - 1}", self.network, part)
 
+    def repeated(self, times: int) -> "Problem":
+        """The same with so many copies of each sequence, whose mean loss and exact gradient are those of one."""
+        batch = self.batch
+        inputs, targets = (part.repeat(1, times, *[1] * (part.dim() - 2)) for part in (batch.inputs, batch.targets))
+        mask = None if batch.mask is None else batch.mask.repeat(1, times)
+        name = f"{self.name}, {times} times each"
+        return Problem(name, self.network, Batch(inputs, targets, batch.loss, mask))
+
     def masked(self, mask: Tensor) -> "Problem":
         """The same with another mask."""
         return replace(self, batch=replace(self.batch, mask=mask))

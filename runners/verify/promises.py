@@ -19,6 +19,9 @@ from .refuted import NotPromised, Refuted
 BEYOND = 1e-12
 """The least relative distance that says two gradients differ."""
 
+REPEATED = 16
+"""Copies of each sequence in a batch that is drawn on: draws of their own cost little more than those of one."""
+
 LONGEST = 200
 """An `exact_up_to` above this is verified up to here."""
 
@@ -83,7 +86,7 @@ def is_unbiased(algorithm: Algorithm) -> str:
         raise NotPromised(f"unbiased is {algorithm.unbiased}")
     near = []
     for cell in served(algorithm):
-        problem = make_problem(cell, length=4, units=3)
+        problem = make_problem(cell, length=4, units=3).repeated(REPEATED)
         expected = flat(exact_gradient(problem))
 
         def draw(seed: int, problem: Problem = problem) -> Tensor:

@@ -4,7 +4,9 @@ Three cells step by step from their parameters, and for every single loss its ow
 the algorithm's definition ends it. Slow on purpose: every line can be held against its equation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,6 +78,19 @@ def step_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([row.exp().sum().log() - row[target] for row, target in zip(outputs, targets, strict=True)])
 
 
+def once(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of `Naive` that computes the same but once while the parameters stay."""
+
+    @wraps(method)
+    def kept(self: "Naive", *args: Any) -> Any:
+        key = (method.__name__, args)
+        if key not in self.known:
+            self.known[key] = method(self, *args)
+        return self.known[key]
+
+    return kept
+
+
 class Naive:
     """One network on one batch.
 
@@ -94,6 +109,7 @@ class Naive:
         self.cell, self.loss = cell, loss
         self.parameters = {name: value.detach().clone().requires_grad_() for name, value in parameters.items()}
         self.inputs, self.targets = inputs, targets
+        self.known: dict[tuple[str, tuple[Any, ...]], Any] = {}
         self.T, self.B = inputs.shape[:2]
         self.mask = torch.ones(self.T, self.B, dtype=torch.bool) if mask is None else mask
         self.counts = [int(row.sum()) for row in self.mask]
@@ -117,6 +133,11 @@ class Naive:
         """The same as a constant."""
         return tuple(part.detach() for part in self.walk(state, first, stop))
 
+    @once
+    def state_from(self, origin: int, stop: int) -> State:
+        """The state before step `stop` as a constant, from zeros before step `origin`."""
+        return self.forward(self.zero_state(), origin, stop)
+
     def step_loss(self, t: int, state: State) -> Tensor:
         """Step t's loss, summed over the sequences that have a target there, from the state after step t."""
         outputs = state[0] @ self.parameters["readout.weight"].T + self.parameters["readout.bias"]
@@ -127,7 +148,7 @@ class Naive:
     @torch.no_grad()
     def mean_loss(self, start: int, stop: int) -> float:
         """The mean loss over the targets of the steps start … stop − 1; 0 where there is none."""
-        total = sum(self.step_loss(t, self.forward(self.zero_state(), 0, t + 1)).item() for t in range(start, stop))
+        total = sum(self.step_loss(t, self.state_from(0, t + 1)).item() for t in range(start, stop))
         return total / max(sum(self.counts[start:stop]), 1)
 
     def differentiate(self, loss: Tensor) -> Gradient:
@@ -141,13 +162,14 @@ class Naive:
     def zero_gradient(self) -> Gradient:
         return {name: torch.zeros_like(value) for name, value in self.parameters.items()}
 
+    @once
     def loss_gradient(self, t: int, first: int, burn_in: int | None = None) -> Gradient:
         """The gradient of step t's summed loss, with the state before step `first` taken as a constant.
 
         That state is computed from the sequence's start, or from zeros `burn_in` steps before.
         """
         origin = 0 if burn_in is None else max(0, first - burn_in)
-        state = self.forward(self.zero_state(), origin, first)
+        state = self.state_from(origin, first)
         return self.differentiate(self.step_loss(t, self.walk(state, first, t + 1)))
 
     def cut_gradient(self, cuts: Sequence[int]) -> Gradient:
@@ -158,6 +180,7 @@ class Naive:
                 total[name] += gradient / max(self.total, 1)
         return total
 
+    @once
     def full(self) -> Gradient:
         """One autograd walk over the whole step loop."""
         state, loss = self.zero_state(), torch.zeros((), dtype=torch.float64)
@@ -166,19 +189,23 @@ class Naive:
             loss = loss + self.step_loss(t, state)
         return self.differentiate(loss / max(self.total, 1))
 
+    @once
     def truncated(self, k1: int, k2: int) -> Gradient:
         """Loss t belongs to the update that ends at `stop`, which walks back to stop − k2."""
         stops = [min((t // k1 + 1) * k1, self.T) for t in range(self.T)]
         return self.cut_gradient([max(stop - k2, 0) for stop in stops])
 
+    @once
     def online(self, depth: int) -> Gradient:
         """Loss t is walked back through the `depth` steps t − depth + 1 … t."""
         return self.cut_gradient([max(t + 1 - depth, 0) for t in range(self.T)])
 
+    @once
     def readout_only(self) -> Gradient:
         """The state after step t is a constant for loss t."""
         return self.cut_gradient([t + 1 for t in range(self.T)])
 
+    @once
     def windows(self, length: int, burn_in: int | None = None) -> list[tuple[float, float, Gradient]]:
         """Every window that stochastic truncation can draw: its weighted mean loss, its weight, and its gradient."""
         length = min(length, self.T)
@@ -189,7 +216,7 @@ class Naive:
             loss, targets, gradient = 0.0, 0.0, self.zero_gradient()
             origin = 0 if burn_in is None else max(0, start - burn_in)
             for t in range(start, start + length):
-                loss += self.step_loss(t, self.forward(self.zero_state(), origin, t + 1)).item() / odds[t]
+                loss += self.step_loss(t, self.state_from(origin, t + 1)).item() / odds[t]
                 targets += self.counts[t] / odds[t]
                 for name, value in self.loss_gradient(t, start, burn_in).items():
                     gradient[name] += value / odds[t]
@@ -208,6 +235,7 @@ class Naive:
 
     def descend(self, gradient: Gradient, rate: float) -> None:
         """One step of gradient descent."""
+        self.known.clear()
         with torch.no_grad():
             for name, value in self.parameters.items():
                 value -= rate * gradient[name]

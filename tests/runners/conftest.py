@@ -1,14 +1,18 @@
 """Suites small enough to run in seconds, and the command line as a user meets it: in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from throughtime.runners.suite.config import RunConfig
+
+from ..warm import POSSIBLE, InBackground, warm_command, warm_command_in_background, warm_workers
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -37,6 +41,19 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+def told_by(script: Path, *words: object, patience: float) -> Any:
+    """What a script prints as JSON, in a process of its own that may take so many seconds."""
+    ended = subprocess.run(
+        [sys.executable, str(script), *map(str, words)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=patience,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
 @pytest.fixture(scope="session")
 def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line with some words, in the folder `cwd`; `broken=True` adds the broken plugin."""
@@ -55,6 +72,27 @@ def throughtime(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subpr
 
 
 @pytest.fixture(scope="session")
+def throughtime_warm(
+    throughtime: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """As `throughtime`, but its process, and those of its workers, are copies of this one and start at once."""
+
+    def call(*words: object, cwd: Path, broken: bool = False) -> subprocess.CompletedProcess[str]:
+        if not POSSIBLE:
+            return throughtime(*words, cwd=cwd, broken=broken)
+        return warm_command([*map(str, words), *(["--plugin", str(BROKEN)] if broken else [])], cwd)
+
+    return call
+
+
+@pytest.fixture
+def workers_start_at_once() -> Iterator[None]:
+    """Workers are processes of their own, and copies of this one."""
+    with warm_workers():
+        yield
+
+
+@pytest.fixture(scope="session")
 def throughtime_in_background() -> Callable[..., subprocess.Popen[bytes]]:
     """Start the command line, or other words of Python, in a process group of its own, and return at once."""
 
@@ -66,6 +104,20 @@ def throughtime_in_background() -> Callable[..., subprocess.Popen[bytes]]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def throughtime_warm_in_background(
+    throughtime_in_background: Callable[..., subprocess.Popen[bytes]],
+) -> Callable[..., subprocess.Popen[bytes] | InBackground]:
+    """As `throughtime_in_background`, of the command line, but it and its workers start at once."""
+
+    def start(*words: object, **variables: str) -> subprocess.Popen[bytes] | InBackground:
+        if not POSSIBLE:
+            return throughtime_in_background(*words, **variables)
+        return warm_command_in_background(list(map(str, words)), variables)
 
     return start
 

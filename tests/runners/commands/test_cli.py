@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from throughtime.algorithms import ALGORITHMS
 from throughtime.networks import CELLS
+from throughtime.runners.commands import descriptions
 from throughtime.runners.commands.cli import app
 from throughtime.runners.commands.options import make_console
 from throughtime.runners.showing.screen import print_tables
@@ -52,6 +53,24 @@ def test_version():
     assert call("--version").startswith("throughtime ")
 
 
+def test_ctrl_c_ends_a_command_whatever_it_is_at(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(descriptions, "listing", interrupt)
+    result = CliRunner().invoke(app, ["list"])
+    assert (result.exit_code, result.output) == (130, "\nthroughtime: interrupted\n")
+
+
+def test_a_shell_completes_commands_and_options(monkeypatch):
+    runner = CliRunner()
+    assert "--install-completion" in call("--help")
+    for typed, word in (("throughtime des", "describe"), ("throughtime run smoke --dry", "--dry-run")):
+        asked = {"_THROUGHTIME_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+        result = runner.invoke(app, [], env=asked, prog_name="throughtime")
+        assert result.output.split() == [word]
+
+
 def test_doctor_looks_at_the_machine():
     output = call("doctor")
     for subject in ("python", "torch", "machine", "load", "gpu", "disk"):
@@ -65,11 +84,11 @@ def test_dry_run_says_what_would_be_done(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def twice(throughtime, throughtime_here, tmp_path_factory):
+def twice(throughtime_warm, throughtime_here, tmp_path_factory):
     """The same command twice in a log, first in a process: both outputs, and the tables' bytes after each."""
     out = tmp_path_factory.mktemp("cli") / "out"
     outputs, tables = [], []
-    for call in (throughtime, throughtime_here):
+    for call in (throughtime_warm, throughtime_here):
         process = call("run", "smoke", "--out", out, "--only", "algorithm=full", cwd=out.parent)
         assert process.returncode == 0, process.stderr
         assert process.stderr == ""

@@ -20,6 +20,7 @@ from throughtime.runners.commands.cli import app
 from throughtime.runners.suite.plugins import forget, load_plugin
 from throughtime.tasks import TASKS, make_task
 
+from ...warm import POSSIBLE, in_a_copy, warm_pytest, warm_workers
 from ..conftest import environment
 
 ROOT = Path(__file__).parents[3]
@@ -336,7 +337,9 @@ class TestNothingIsHalfWritten:
 
 def passes(*words, cwd):
     """Run pytest in a folder, where all must pass: its output."""
-    output = start(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *words, cwd=cwd)
+    process = warm_pytest("-v", "-p", "no:cacheprovider", *words, cwd=cwd)
+    assert process.returncode == 0, process.stdout + process.stderr
+    output = process.stdout
     # torch warns of itself where it first differentiates forward, as a cell's Jacobians are.
     assert re.search(r"^=+ \d+ passed(, \d+ warnings)? in ", output, flags=re.MULTILINE)
     return output
@@ -388,9 +391,8 @@ algorithms = ["an_idea"]
 
 RUN = """
 from throughtime.runners import load_results, run_suite
-if __name__ == "__main__":
-    print(run_suite("suite.toml", "out", workers=1).statuses)
-    print(*sorted(load_results("out")["algorithm"]))
+print(run_suite("suite.toml", "out", workers=1).statuses)
+print(*sorted(load_results("out")["algorithm"]))
 """
 
 
@@ -410,7 +412,17 @@ class TestPackage:
 
     def test_it_runs_in_a_suite_beside_built_ins(self, site, tmp_path):
         (tmp_path / "suite.toml").write_text(SUITE, encoding="utf-8")
-        (tmp_path / "run.py").write_text(RUN, encoding="utf-8")
-        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        output = start(sys.executable, "run.py", cwd=tmp_path, PYTHONPATH=path)
+
+        def call():
+            sys.path.insert(0, str(site))
+            with warm_workers():
+                exec(RUN, {})
+
+        if POSSIBLE:
+            process = in_a_copy(call, ["run.py"], tmp_path)
+            assert process.returncode == 0, process.stdout + process.stderr
+            output = process.stdout
+        else:
+            path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+            output = start(sys.executable, "-c", RUN, cwd=tmp_path, PYTHONPATH=path)
         assert output.splitlines()[-2:] == ["{'done': 3}", "an_idea an_idea(k=4) full"]

@@ -105,15 +105,15 @@ def test_tier_1_that_is_killed_leaves_nothing_after_the_next(throughtime_in_back
     assert not left(place)
 
 
-def test_tier_2_that_is_ended_leaves_nothing(throughtime_in_background, place):
-    process = throughtime_in_background("check", "--tier", "2", TMPDIR=str(place))
+def test_tier_2_that_is_ended_leaves_nothing(throughtime_warm_in_background, place):
+    process = throughtime_warm_in_background("check", "--tier", "2", TMPDIR=str(place))
     wait_until(lambda: list(place.glob("*/runs/*.json")), process)
     assert end(process) == (143, "throughtime: ended by SIGTERM; nothing is kept of an interrupted check.\n")
     assert not left(place)
 
 
-def test_the_noise_of_a_machine_leaves_nothing(throughtime_in_background, place):
-    process = throughtime_in_background("doctor", "--noise", TMPDIR=str(place))
+def test_the_noise_of_a_machine_leaves_nothing(throughtime_warm_in_background, place):
+    process = throughtime_warm_in_background("doctor", "--noise", TMPDIR=str(place))
     wait_until(lambda: list(place.glob("*/other/throughtime/networks")), process)
     assert end(process) == (143, "throughtime: ended by SIGTERM; nothing is kept of an interrupted doctor.\n")
     assert not left(place)
@@ -129,12 +129,12 @@ def test_the_experiment_on_false_alarms_leaves_nothing(throughtime_in_background
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_suite_that_is_ended_keeps_what_is_finished(
-    throughtime_in_background, throughtime, suite_file, tmp_path, number, code
+    throughtime_warm_in_background, throughtime_warm, suite_file, tmp_path, number, code
 ):
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip(f"{number.name} is ignored here, as nohup has it")
     path, out = suite_file(replace={"steps = 64": "steps = 8000", "seeds = 2": "seeds = 4"}), tmp_path / "out"
-    process = throughtime_in_background("run", path, "--out", out, "--workers", "1")
+    process = throughtime_warm_in_background("run", path, "--out", out, "--workers", "1")
     wait_until(lambda: list(out.glob("runs/*.json")), process)
     said = f"throughtime: ended by {number.name}; finished runs are kept, and the same command goes on.\n"
     assert end(process, number) == (code, said)
@@ -144,7 +144,7 @@ def test_a_suite_that_is_ended_keeps_what_is_finished(
     (lock,) = out.glob("*.lock")
     with filelock.FileLock(lock, timeout=0):
         pass
-    again = throughtime("run", path, "--out", out, "--dry-run").stdout
+    again = throughtime_warm("run", path, "--out", out, "--dry-run", cwd=tmp_path).stdout
     assert f"{len(kept)} cached" in again
 
 

@@ -159,10 +159,10 @@ def raising(error):
     return fail
 
 
-def test_in_a_worker_what_fails_is_a_row_and_the_others_go_on(throughtime, tmp_path):
+def test_in_a_worker_what_fails_is_a_row_and_the_others_go_on(throughtime_warm, tmp_path):
     text = "algorithms = ['hungry', 'full']\ncells = ['rnn']\nhidden_size = 2\nbatch_size = 2\nlength = [2, 3]\n"
     (tmp_path / "failing.toml").write_text(text, encoding="utf-8")
-    process = throughtime("cost", "failing.toml", "--out", "out", cwd=tmp_path, broken=True)
+    process = throughtime_warm("cost", "failing.toml", "--out", "out", cwd=tmp_path, broken=True)
     assert process.returncode == 1, process.stderr
     assert "4 points measured, 0 cached: 2 done, 2 out-of-memory." in process.stdout
     table = pd.read_csv(tmp_path / "out" / "table.csv").set_index("algorithm")

@@ -45,11 +45,11 @@ def a_worker(known, seconds=60.0):
     raise AssertionError("no worker was started")
 
 
-@pytest.fixture(scope="module")
-def one():
-    """A pool of one worker, which several tests share."""
-    with worker_pool(1) as shared:
-        yield shared
+@pytest.fixture
+def one(workers_start_at_once):
+    """A pool of one worker."""
+    with worker_pool(1) as pool_of_one:
+        yield pool_of_one
 
 
 ENDS = {
@@ -171,7 +171,7 @@ def test_what_ended_before_no_worker_could_begin_is_given(monkeypatch, tmp_path,
 
     monkeypatch.setattr(local, "worker_pool", failing)
     jobs = [RunJob(f"{seed:020}", 60.0, Code(()), (), config.model_copy(update={"seed": seed})) for seed in (0, 1, 2)]
-    ending = local.execute(jobs, workers=1, notes=tmp_path)
+    ending = local.execute(jobs, workers=2, notes=tmp_path)
     assert [next(ending).config.seed for _ in range(2)] == [1, 2]
     with pytest.raises(BadInput, match="no worker process"):
         next(ending)

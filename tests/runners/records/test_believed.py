@@ -30,11 +30,12 @@ COSTS = "algorithms = ['full']\ncells = ['rnn']\nlength = [2, 3]\nhidden_size = 
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, without_workers):
     """A suite that was run: its file and its results."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "suite.toml").write_text(SUITE, encoding="utf-8")
-    run_suite(folder / "suite.toml", folder / "out", workers=2)
+    with without_workers():
+        run_suite(folder / "suite.toml", folder / "out")
     return folder
 
 
@@ -110,7 +111,7 @@ def test_what_is_as_it_was_left_is_believed(finished, results):
     assert len(load_results(results)) == 8
 
 
-def test_the_commands_say_so(finished, results):
+def test_the_commands_say_so(finished, results, in_this_process):
     before = load_results(results)
     edit(results, keys(results)[0], FORGED["score"])
     shown = CliRunner().invoke(app, ["table", str(results)])
@@ -130,11 +131,11 @@ FORGED_COSTS = {
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(tmp_path_factory, without_workers):
     folder = tmp_path_factory.mktemp("costs")
     (folder / "costs.toml").write_text(COSTS, encoding="utf-8")
     runner = CostRunner(folder / "costs.toml", folder / "out", device="cpu")
-    with runner.store.locked():
+    with without_workers(), runner.store.locked():
         runner.run()
     return folder
 

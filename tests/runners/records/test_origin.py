@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_the_manifest_names_no_home(write, tmp_path):
 def test_a_file_with_a_built_in_suites_name_is_refused(write, tmp_path):
     run_suite("smoke")
     file = write("a").rename(tmp_path / "smoke.toml")
-    with pytest.raises(BadInput, match="read from no file: a built-in one"):
+    with pytest.raises(BadInput, match="comes from no file: a built-in one"):
         run_suite(file)
     run_suite(file, "mine")
     with pytest.raises(BadInput, match=re.escape("smoke.toml; 2 of its rows would vanish")):
@@ -115,6 +116,19 @@ def test_a_suite_made_in_python_is_edited_too(write):
     run_suite(parse_suite(SUITE.replace(*OTHER["other algorithms"]), "mine", origin="here"))
     with pytest.raises(BadInput, match="would vanish"):
         run_suite(load_suite(write("a")))
+
+
+def test_two_scripts_that_make_suites_of_one_name_do_not_share_a_directory(monkeypatch):
+    other = parse_suite(SUITE.replace(*OTHER["other algorithms"]), "mine", origin="here")
+    script = sys.modules["__main__"]
+    monkeypatch.setattr(script, "__file__", "one.py", raising=False)
+    run_suite(parse_suite(SUITE, "mine", origin="here"))
+    monkeypatch.setattr(script, "__file__", "another.py")
+    with pytest.raises(BadInput, match=r"comes from the file .*/one\.py; 1 of its rows would vanish"):
+        run_suite(other)
+    run_suite(other, "elsewhere")
+    monkeypatch.setattr(script, "__file__", "one.py")
+    run_suite(other)  # the same one, edited
 
 
 def test_cost_suites_are_held_to_the_same(write):

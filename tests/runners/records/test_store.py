@@ -30,9 +30,15 @@ def a_record(directory):
     return sorted((directory / "runs").iterdir())[0]
 
 
+GONE = 2**22 + 1
+"""More than any process's number."""
+
+
 class TestOurOwnTemporaryFiles:
-    @pytest.mark.parametrize("name", [".manifest.json.4711", ".environment.json.1", ".table.md.22", ".peers.md.3"])
-    def test_one_that_a_kill_left_before_the_manifest_is_no_obstacle_and_goes(self, tmp_path, name):
+    @pytest.mark.parametrize("name", [".manifest.json", ".environment.json", ".table.md", ".peers.md"])
+    @pytest.mark.parametrize("process", [GONE, 99_999_999_999, None], ids=["gone", "no process", "own"])
+    def test_one_that_a_kill_left_before_the_manifest_is_no_obstacle_and_goes(self, tmp_path, name, process):
+        name = f"{name}.{process or os.getpid()}"  # of this one where numbers begin anew, as in a container
         directory = tmp_path / "out"
         directory.mkdir()
         (directory / name).write_text("{", encoding="utf-8")
@@ -42,10 +48,16 @@ class TestOurOwnTemporaryFiles:
             assert not (directory / name).exists()
 
     def test_those_of_figures_go_too(self, results):
-        left = results / "figures" / ".frontier.png.4711"
+        left = results / "figures" / f".frontier.png.{GONE}"
         left.write_bytes(b"")
         with RunStore(results).locked():
             assert not left.exists()
+
+    def test_one_that_another_process_is_writing_stays(self, results):
+        written = results / f".table.md.{os.getppid()}"
+        written.write_text("half", encoding="utf-8")
+        with RunStore(results).locked():
+            assert written.exists()
 
     def test_what_only_looks_like_one_is_somebody_elses(self, tmp_path):
         (tmp_path / ".gitignore").write_text("", encoding="utf-8")

@@ -3,12 +3,14 @@
 import itertools
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
-from throughtime.runners.showing.canvas import spread
+from throughtime.runners.showing.canvas import save_and_close, spread
 from throughtime.runners.showing.frontier import frontier
 from throughtime.runners.showing.plots import draw_figures, write_figures
 from throughtime.runners.suite.fingerprint import key_of
@@ -65,6 +67,13 @@ def results(tmp_path_factory):
         return directory
 
     return build
+
+
+def test_a_figure_of_hundreds_of_panels_is_as_large_as_an_image_can_be(tmp_path):
+    figure = Figure(figsize=(9, 2500))
+    FigureCanvasAgg(figure)
+    save_and_close(figure, tmp_path / "large.png")
+    assert int.from_bytes((tmp_path / "large.png").read_bytes()[20:24]) == 2**16 - 1
 
 
 @pytest.fixture(scope="module")

@@ -386,7 +386,7 @@ class TestRecords:
         assert Code(("plugin_tenth",)).fingerprint("") != before
         assert list(Code(("plugin_tenth",)).plugins) == ["plugin_tenth"]
 
-    def test_a_plugin_that_meddles_changes_no_run_after_it(self, tmp_path):
+    def test_a_plugin_that_meddles_changes_no_run_after_it(self, tmp_path, workers_start_at_once):
         load_plugins([BROKEN])
         text = TINY.replace('"full", "tenth"', '"meddling", "chattering", "full"')
         assert run_suite(parse_suite(text, "tiny", origin="tiny.toml"), tmp_path / "out", workers=1).statuses == {
@@ -408,6 +408,24 @@ def test_results_are_read_without_the_plugins_that_made_them(write, tmp_path, in
     assert [table.task for table in tables] == ["mine(length=16)", "two_lag(length=16)"]
     assert "tenth" in {row.name for row in tables[0].rows}
     assert draw_figures(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "reference", ['float("nan"), "floor", ""', '0.5, "floor", "", free=float("inf")', "None, 5, 5"]
+)
+def test_a_reference_that_is_no_number_fails_its_own_task_alone(write, tmp_path, in_this_process, reference):
+    task = (
+        "from throughtime.tasks import Reference\nfrom throughtime.tasks.two_lag import TwoLag\n\n\n"
+        f"class Mine(TwoLag):\n    def references(self):\n        return [Reference('guess', {reference})]\n"
+    )
+    load_plugins([write(), write("mine.py", task)])
+    text = TINY.replace('["two_lag(length=16)"]', '["mine(length=16)", "two_lag(length=16)"]')
+    summary = run_suite(parse_suite(text, "tiny", origin="tiny.toml"), tmp_path / "out", workers=2)
+    assert set(summary.statuses) == {"done", "error"}
+    mine, _ = summarise(tmp_path / "out").tables
+    assert {row.statuses.keys() == {"error"} for row in mine.rows} == {True}
+    assert "references of the task 'mine(length=16)' failed" in mine.rows[0].reason
+    assert "pydantic" not in mine.rows[0].reason
 
 
 class TestRefusal:

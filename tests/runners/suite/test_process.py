@@ -169,7 +169,7 @@ def test_verify_loads_the_part_and_cells_alone(write):
     assert Part("cell", "own").files == (str(cell),)
 
 
-def test_another_plugin_changes_no_score(write, tmp_path):
+def test_another_plugin_changes_no_score(write, tmp_path, workers_start_at_once):
     load_plugins(
         [write("first"), write("second", "torch.set_default_dtype(torch.float64)\ntorch.set_grad_enabled(False)")]
     )

@@ -42,7 +42,7 @@ def test_counts_repeat_exactly(name):
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_online_memory_does_not_grow_with_the_sequence(name, cell):
     algorithm = make_algorithm(spec(name))
-    short, long = (count_updates(algorithm, *problem(length, cell)).peak_bytes for length in (24, 192))
+    short, long = (count_updates(algorithm, *problem(length, cell)).peak_bytes for length in (16, 96))
     assert (long < 1.02 * short) == algorithm.online
 
 
