@@ -1,4 +1,4 @@
-"""Ratios to JAX, Flax and Keras: theirs compute our gradients and train, wrong ones aren't timed, none need be there."""
+"""Ratios to JAX, Flax and Keras: theirs compute our gradients and train, wrong ones are not timed, absent ones told."""
 
 import subprocess
 import sys
