@@ -16,7 +16,7 @@ BIASED = {"rnn": "dense_i", "gru": "dense_i", "lstm": "dense_h"}
 """Which of a cell's two products has the bias. The hidden half of a GRU's candidate has none."""
 
 
-class Model(nnx.Module):
+class Model(nnx.Module):  # type: ignore[misc]
     """A layer and a readout: inputs (T, B, m) to logits (T, B, o)."""
 
     def __init__(self, cell: str, m: int, n: int, o: int) -> None:
