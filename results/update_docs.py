@@ -153,14 +153,31 @@ def cost() -> str:
         }
         for _, row in shown.iterrows()
     ]
-    met = f"{(judged['verdict'] == 'met').sum()} of {len(judged)} limits are met;"
     tables = [
         pd.DataFrame(list(found)).to_markdown(index=False, disable_numparse=True) for found in (rows.values(), beside)
     ]
+    if frameworks := _beside_frameworks(peers):
+        tables.append(pd.DataFrame(frameworks).to_markdown(index=False, disable_numparse=True))
+    met = f"{(judged['verdict'] == 'met').sum()} of {len(judged)} limits are met;"
     links = "[every cell and point](../results/reference/cost/table.md)"
     links += ", [every ratio](../results/reference/cost/peers.md)"
     about = f"{met} the others are told with their reasons. Measured on: {costs.measured_on}; {links}."
-    return "\n\n".join([tables[0], agree, tables[1], about])
+    return "\n\n".join([tables[0], agree, *tables[1:], about])
+
+
+def _beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:
+    """A row for each cell and size, a column for each algorithm and framework: ours over theirs in time."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for _, row in peers[peers["what"].str.contains(r"/ (?:JAX|flax|keras|Flax|Keras).*: time$")].iterrows():
+        what, _, cell = row["what"].removesuffix(": time").rpartition(", ")
+        algorithm, _, other = what.partition(" / ")
+        framework = other.removeprefix("flax.").removeprefix("keras.").partition(".")[0]
+        framework = {"nnx": "Flax", "layers": "Keras"}.get(framework, framework)
+        line = rows.setdefault((cell, row["sizes"]), {"ours / theirs, time": f"{cell}, {row['sizes']}"})
+        found = "not timed" if math.isnan(row["median"]) else f"{row['median']:.2f} ×"
+        line[f"{algorithm.partition('(')[0]} / {framework}"] = found + ("" if row["verdict"] == "met" else ", missed")
+    columns = list(dict.fromkeys(column for line in rows.values() for column in line))
+    return [{column: line.get(column, "–") for column in columns} for line in rows.values()]
 
 
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}

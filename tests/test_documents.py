@@ -2,13 +2,18 @@
 
 import doctest
 import importlib.util
+import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.main import get_command
 
 from throughtime.runners.commands.cli import app
+from throughtime.runners.cost.peers_table import csv
+from throughtime.runners.cost.row import Row
+from throughtime.runners.training.timing import Spread
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +49,21 @@ def test_what_a_page_says_of_results_follows_from_the_references(page):
     for name in UPDATE.PAGES[page]:
         assert text_of(page).count(f"<!-- {name}: begin -->") == text_of(page).count(f"<!-- {name}: end -->") == 1
     assert UPDATE.updated(page, text_of(page)) == text_of(page), "run: python results/update_docs.py"
+
+
+def test_ratios_to_frameworks_are_a_row_for_each_size():
+    rows = [
+        Row("full / JAX, rnn: time", "n=3", Spread(0.5, 0.4, 0.6), "×", 1.0),
+        Row("full / JAX, rnn: peak memory", "n=3", Spread(0.5, 0.5, 0.5), "×", None),
+        Row("online(depth=2) / JAX, rnn: time", "n=3", Spread(1.234, 1.2, 1.3), "×", 1.0),
+        Row("full / flax.nnx.SimpleCell, rnn: time", "n=3", Spread(0.5, 0.4, 0.6), "×", 1.0),
+        Row("full / Keras, gru: time", "n=4", None, "×", 1.0, reason="another gradient"),
+        Row("full / torch.nn.RNN: time", "n=3", Spread(0.5, 0.4, 0.6), "×", 1.0),
+    ]
+    first, second = UPDATE._beside_frameworks(pd.read_csv(io.StringIO(csv(rows))))
+    assert [*first] == ["ours / theirs, time", "full / JAX", "online / JAX", "full / Flax", "full / Keras"]
+    assert [*first.values()] == ["rnn, n=3", "0.50 ×", "1.23 ×, missed", "0.50 ×", "–"]
+    assert [*second.values()] == ["gru, n=4", "–", "–", "–", "not timed, missed"]
 
 
 def test_the_readme_is_short():

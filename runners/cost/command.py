@@ -37,7 +37,7 @@ def measure_suite(name: str, out: Path | None, device: str, console: Console) ->
     say(console, f"\n{summary.measured} points measured, {summary.cached} cached: {tally}.")
     options = [*(["--out", str(out)] if out else []), *(["--device", device] if device != "cpu" else [])]
     say(console, f"next: {shlex.join(['throughtime', 'cost', name, *options])}    (again: only what is missing)")
-    say(console, "      throughtime cost --peers    (ratios to torch.nn, to a bare product, to numpy)")
+    say(console, "      throughtime cost --peers    (ratios to torch.nn, a bare product, numpy, JAX, Flax, Keras)")
     return summary.failed
 
 

@@ -24,45 +24,12 @@ from throughtime.runners.training.measure import carried, count, count_updates
 from throughtime.runners.training.timing import Spread, in_turns, ratio
 from throughtime.runners.training.workload import Prepared, Workload
 
+from .frameworks import SIZES, At, against_frameworks
 from .other_code import NumpyRTRL, Products, TorchNN
+from .row import Row
 from .training_loop import drained, run_config, trained
 
 CELLS = ("rnn", "gru", "lstm")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison.
-
-    Attributes:
-        what: is compared with what.
-        sizes: at which.
-        measured: over the rounds.
-        unit: of it; "×" for a ratio.
-        limit: what it is judged by; None: shown for comparison.
-        at_least: the limit is from below.
-        reason: why it is missed, as far as that is known; shown only then.
-    """
-
-    what: str
-    sizes: str
-    measured: Spread
-    unit: str
-    limit: float | None
-    at_least: bool = False
-    reason: str = ""
-
-    @property
-    def met(self) -> bool:
-        """Whether the median keeps the limit."""
-        if self.limit is None:
-            return True
-        return self.measured.median >= self.limit if self.at_least else self.measured.median <= self.limit
-
-    @property
-    def verdict(self) -> str:
-        """Say "met", "missed", or that there is nothing to judge."""
-        return "for comparison" if self.limit is None else "met" if self.met else "missed"
 
 
 @dataclass(frozen=True)
@@ -76,6 +43,7 @@ class Sizes:
         chunk: steps of RTRL in a round.
         rounds: of every comparison; the slow ones take a third.
         starts: how often a process is started.
+        frameworks: of the training steps beside JAX, Flax and Keras, by cell.
     """
 
     length: int = 100
@@ -88,6 +56,7 @@ class Sizes:
     chunk: int = 5
     rounds: int = 45
     starts: int = 5
+    frameworks: Mapping[str, tuple[At, ...]] = field(default_factory=lambda: SIZES)
 
     def __str__(self) -> str:
         return f"T={self.length} B={self.batch_size} n={self.hidden_size}"
@@ -186,6 +155,11 @@ def against_numpy(sizes: Sizes) -> list[Row]:
     ]
 
 
+def against_others(sizes: Sizes, cell: str) -> list[Row]:
+    """Whole training steps beside those of JAX, Flax and Keras."""
+    return against_frameworks(cell, sizes.frameworks[cell], sizes.rounds)
+
+
 def trainers_work(sizes: Sizes) -> list[Row]:
     """What the trainer adds to the updates: per update, and recording's share of a run."""
     fields = {"length": sizes.length, "hidden_size": sizes.hidden_size, "batch_size": sizes.batch_size}
@@ -242,6 +216,7 @@ PEERS: dict[str, Callable[[Sizes], list[Row]]] = {
     **{f"truncated and online, {cell}": partial(against_full, cell=cell) for cell in CELLS},
     **{f"rtrl and its product, {cell}": partial(against_a_product, cell=cell) for cell in CELLS},
     "plain numpy": against_numpy,
+    **{f"JAX, Flax and Keras, {cell}": partial(against_others, cell=cell) for cell in CELLS},
     "the trainer": trainers_work,
     "starting": starting,
 }

@@ -10,7 +10,7 @@ from throughtime.runners.records.files import write_text
 from throughtime.runners.records.machine import machine
 from throughtime.runners.showing.words import draw, markdown_table, say
 
-from .peers import Row
+from .row import Row
 
 HEADINGS = ["comparison", "at", "median [quartiles]", "limit", "verdict"]
 
@@ -18,10 +18,17 @@ HEADINGS = ["comparison", "at", "median [quartiles]", "limit", "verdict"]
 def words(row: Row) -> list[str]:
     """A row's words under `HEADINGS`."""
     spread, unit = row.measured, row.unit
-    quartiles = f" [{_number(spread.lower)}, {_number(spread.upper)}]" if spread.lower < spread.upper else ""
     limit = "–" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g} {unit}"
-    verdict = f"missed: {row.reason}" if row.verdict == "missed" and row.reason else row.verdict
+    tells = row.reason and row.verdict in WITH_REASON
+    verdict = f"{row.verdict}: {row.reason}" if tells else row.verdict
+    if spread is None:
+        return [row.what, row.sizes, "–", limit, verdict]
+    quartiles = f" [{_number(spread.lower)}, {_number(spread.upper)}]" if spread.lower < spread.upper else ""
     return [row.what, row.sizes, f"{_number(spread.median)} {unit}{quartiles}", limit, verdict]
+
+
+WITH_REASON = ("missed", "not measured")
+"""The verdicts that are followed by a reason."""
 
 
 def _number(value: float) -> str:
@@ -43,14 +50,14 @@ def csv(rows: Sequence[Row]) -> str:
         {
             "what": row.what,
             "sizes": row.sizes,
-            "median": row.measured.median,
-            "lower": row.measured.lower,
-            "upper": row.measured.upper,
+            "median": row.measured and row.measured.median,
+            "lower": row.measured and row.measured.lower,
+            "upper": row.measured and row.measured.upper,
             "unit": row.unit,
             "limit": row.limit,
             "better": "higher" if row.at_least else "lower",
             "verdict": row.verdict,
-            "reason": row.reason if row.verdict == "missed" else "",
+            "reason": row.reason if row.verdict in WITH_REASON else "",
         }
         for row in rows
     ]
