@@ -14,7 +14,7 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, backward, detach, no_update
-from .choose import kernels_of
+from .compiled.choose import kernels_of
 
 
 class ReadoutOnly(Algorithm):

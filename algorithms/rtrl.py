@@ -18,7 +18,7 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update
-from .choose import kernels_of
+from .compiled.choose import kernels_of
 from .influence import Influence, StructuredInfluence, make_influence
 from .stepwise import StepGradients
 

@@ -22,7 +22,7 @@ from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
-from .choose import kernels_of
+from .compiled.choose import kernels_of
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels

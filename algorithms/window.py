@@ -11,7 +11,7 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import backward, detach
-from .choose import kernels_of
+from .compiled.choose import kernels_of
 
 
 class Windows:

@@ -91,7 +91,7 @@ def test_git_is_asked_in_one_place_which_keeps_a_hooks_variables_from_it(folder)
         assert not commands or path == GIT, f"{path}: use `git` of throughtime.runners.records.git"
 
 
-@pytest.mark.parametrize("path", files("algorithms"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "algorithms").glob("*.py")), ids=lambda path: path.stem)
 def test_an_algorithm_uses_the_names_that_a_plugin_has(path):
     for module, name in imports(path):
         if not module.startswith("throughtime.algorithms") and (module, name) != BATCH:

@@ -7,6 +7,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from throughtime.networks import State
+from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
@@ -21,10 +22,14 @@ _NOTHING = np.empty(0)
 """The weights of no step."""
 
 # A kernel for each cell and not one that takes the cell: Numba keeps no code of a function that is given another.
-_WINDOWS = {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window}
-_STATES = {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states}
-_RTRL = {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step}
-_UORO = {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step}
+_KERNELS = {
+    "window": {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window},
+    "states": {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states},
+    "rtrl": {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step},
+    "uoro": {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step},
+}
+
+_LOADED: set[tuple[str, str, torch.dtype]] = set()
 
 
 class Kernels:
@@ -55,8 +60,7 @@ class Kernels:
         parts = (part.numpy() for part in after)
         features = inputs.contiguous().numpy()
         scale = self._mean(start, stop) if weights is None else weights.double().numpy()
-        kernel = _WINDOWS[self.cell]
-        loss = kernel(self.theta, self.grad, features, *parts, *self._judged(start, stop), scale)
+        loss = self._call("window", features, *parts, *self._judged(start, stop), scale)
         self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind), after
 
@@ -65,7 +69,7 @@ class Kernels:
         after = tuple(part.detach().clone() for part in state)
         parts = (part.numpy() for part in after)
         judged, scale = self._judged(start, stop), self._mean(start, stop)
-        loss = _STATES[self.cell](self.theta, self.grad, self.inputs[start:stop], *parts, *judged, scale)
+        loss = self._call("states", self.inputs[start:stop], *parts, *judged, scale)
         if len(scale):
             self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind), after
@@ -74,8 +78,7 @@ class Kernels:
         """The state after some steps (L, B, m), without gradient."""
         after = tuple(part.detach().clone() for part in state)
         parts = (part.numpy() for part in after)
-        kernel = _STATES[self.cell]
-        kernel(self.theta, self.grad, inputs.contiguous().numpy(), *parts, *self._judged(0, 0), _NOTHING)
+        self._call("states", inputs.contiguous().numpy(), *parts, *self._judged(0, 0), _NOTHING)
         return after
 
     def rtrl(self, t: int, old: Tensor, new: Tensor, matrix: Tensor, fresh: Tensor, targets: int) -> float:
@@ -86,8 +89,7 @@ class Kernels:
         """
         states = (old.numpy(), new.numpy(), matrix.numpy(), fresh.numpy())
         scale = np.full(1, 1 / targets) if self.batch.counts[t] else _NOTHING
-        arguments = (self.theta, self.grad, self.inputs[t], *states, *self._judged(t, t + 1), scale)
-        return float(_RTRL[self.cell](*arguments))
+        return self._call("rtrl", self.inputs[t], *states, *self._judged(t, t + 1), scale)
 
     def uoro(self, t: int, old: Tensor, new: Tensor, signs: Tensor, s: Tensor, theta: Tensor) -> Tensor:
         """Step t of unbiased online recurrent optimization: its loss.
@@ -96,8 +98,7 @@ class Kernels:
         """
         pair = (old.numpy(), new.numpy(), signs.numpy(), s.numpy(), theta.numpy())
         scale = self._mean(t, t + 1)
-        arguments = (self.theta, self.grad, self.inputs[t], *pair, *self._judged(t, t + 1), scale)
-        loss = _UORO[self.cell](*arguments)
+        loss = self._call("uoro", self.inputs[t], *pair, *self._judged(t, t + 1), scale)
         if len(scale):
             self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind)
@@ -106,6 +107,16 @@ class Kernels:
         """A gradient of zero, to be added to."""
         self.flat.gradients.zero_()
         self.flat.show_gradients()
+
+    def _call(self, kind: str, *arguments: np.ndarray) -> float:
+        """The loss that a kernel returns; this process's first call loads it, or compiles it."""
+        kernel, use = _KERNELS[kind][self.cell], (kind, self.cell, self.kind)
+        if use in _LOADED:
+            return kernel(self.theta, self.grad, *arguments)  # type: ignore[no-any-return]
+        with compiling(name_of(*use)):
+            loss: float = kernel(self.theta, self.grad, *arguments)
+        _LOADED.add(use)
+        return loss
 
     def _judged(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Some steps' targets, as values or as classes, and mask."""

@@ -10,6 +10,8 @@ from typing import Literal
 
 import torch
 
+from throughtime.algorithms.compiled.choose import available
+from throughtime.networks.compiled.cache import cache_folder
 from throughtime.runners.records.machine import busy, load_in_words, machine
 from throughtime.tasks import TASKS
 
@@ -25,7 +27,7 @@ class Finding:
 
 def examine(folder: str | Path = ".") -> list[Finding]:
     """Look at the machine and at the folder that results would be written under."""
-    return [_python(), _torch(), _machine(), _load(), _gpu(), _disk(Path(folder)), *_tasks()]
+    return [_python(), _torch(), _machine(), _kernels(), _load(), _gpu(), _disk(Path(folder)), *_tasks()]
 
 
 def _python() -> Finding:
@@ -39,6 +41,20 @@ def _torch() -> Finding:
 
 def _machine() -> Finding:
     return Finding("machine", "ok", machine("cpu"))
+
+
+def _kernels() -> Finding:
+    """What recurrent networks are computed by on the CPU."""
+    if not available():
+        text = "Numba is not there (or NUMBA_DISABLE_JIT is set): all works, by torch alone, and several times slower"
+        return Finding("kernels", "warn", f"{text}; pip install numba")
+    folder = cache_folder()
+    if folder is None:
+        text = "no folder can be written for compiled kernels, and every process compiles its own; set XDG_CACHE_HOME"
+        return Finding("kernels", "warn", text)
+    compiled = len(list(folder.glob("*.compiled")))
+    version = importlib.metadata.version("numba")
+    return Finding("kernels", "ok", f"Numba {version}; {compiled} compiled so far, in {folder}")
 
 
 def _load() -> Finding:

@@ -22,8 +22,11 @@ QUIET_SECONDS = 10.0
 class Reporter(Protocol):
     """Who is told of what happens."""
 
-    def start(self, title: str, total: int) -> None:
-        """A phase of `total` jobs begins."""
+    def start(self, title: str, total: int, unit: str = "") -> None:
+        """A phase of `total` jobs begins, which are called what they usually are, or by a unit of their own."""
+
+    def advance(self) -> None:
+        """A job ended of which there is no record."""
 
     def ended(self, record: Kept) -> None:
         """A job ended."""
@@ -35,7 +38,10 @@ class Reporter(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def start(self, title: str, total: int) -> None:
+    def start(self, title: str, total: int, unit: str = "") -> None:
+        """Nothing."""
+
+    def advance(self) -> None:
         """Nothing."""
 
     def ended(self, record: Kept) -> None:
@@ -83,10 +89,11 @@ class Lines:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Nothing is left to be put away."""
 
-    def start(self, title: str, total: int) -> None:
+    def start(self, title: str, total: int, unit: str = "") -> None:
         """One line."""
         self._estimate, self._last, self._title = Estimate(total), time.monotonic(), title
-        self._print(f"{title}: {total} {self.unit}")
+        self._unit = unit or self.unit
+        self._print(f"{title}: {total} {self._unit}")
 
     def ended(self, record: Kept) -> None:
         """A line if the last one is long ago, or the job did not end well."""
@@ -101,7 +108,7 @@ class Lines:
         if now - self._last >= QUIET_SECONDS or self._estimate.ended == self._estimate.total:
             self._last = now
             left = self._estimate.left(self._running) if self._estimate.ended < self._estimate.total else "complete"
-            ended = f"{self._estimate.ended}/{self._estimate.total} {self.unit}"
+            ended = f"{self._estimate.ended}/{self._estimate.total} {self._unit}"
             self._print(f"  {self._title}: {ended}, {left}".rstrip(", "))
 
     def running(self, jobs: Running) -> None:
@@ -139,7 +146,7 @@ class Bars:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.progress.stop()
 
-    def start(self, title: str, total: int) -> None:
+    def start(self, title: str, total: int, unit: str = "") -> None:
         """A bar for the phase, in place of the last one."""
         for task in (self._phase, *self._runs.values()):
             if task is not None:

@@ -18,6 +18,7 @@ from throughtime.runners.suite.written import SUITES, origin_of
 from .facts import facts_of
 from .job import RunJob
 from .keep import execute_and_keep
+from .kernels import compile_kernels
 from .plan import Obstacle, Outlook, Plan, Row, chosen, failure_of_tuning, make_plan, outlook, without_tuning
 from .progress import Reporter, Silent
 
@@ -150,6 +151,7 @@ class _Phases:
             elif job.key not in self._ended:
                 todo.append(job)
         reporter, workers = self.reporter, self.workers
+        compile_kernels(todo, workers=workers, reporter=reporter)
         kept = execute_and_keep(title, todo, self.store, device=device, workers=workers, reporter=reporter)
         self.records |= {record.key: record for record in kept}
         self.summary.executed += len(kept)

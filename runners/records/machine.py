@@ -10,9 +10,11 @@ from typing import Any
 import psutil
 import torch
 
+from throughtime.algorithms.compiled.choose import available
+
 from .git import git_state
 
-PACKAGES = ("throughtime", "torch", "numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "pydantic")
+PACKAGES = ("throughtime", "torch", "numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "pydantic", "numba")
 
 BUSY_LOAD = 0.5
 """The share of the cores that may be busy before timings are doubted."""
@@ -28,10 +30,13 @@ def machine(device: str) -> str:
 def arithmetic(device: str) -> str:
     """What the last digits of a run depend on besides its code and torch: the machine, and the kernels in use on it.
 
-    The kernels that torch and its BLAS take can be set from outside (ATEN_CPU_CAPABILITY, MKL_CBWR).
+    The kernels that torch and the BLAS libraries take can be set from outside (ATEN_CPU_CAPABILITY, MKL_CBWR,
+    OPENBLAS_CORETYPE); ours are there with Numba, and call SciPy's BLAS.
     """
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{machine(device)}, {capability}, {os.environ.get('MKL_CBWR', '')}"
+    chosen = [os.environ.get(name, "") for name in ("MKL_CBWR", "OPENBLAS_CORETYPE")]
+    ours = f"Numba {_version('numba')}, SciPy {_version('scipy')}" if available() else "torch alone"
+    return ", ".join([machine(device), capability, *chosen, ours])
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from throughtime.algorithms import Algorithm
-from throughtime.algorithms.choose import torch_alone
+from throughtime.algorithms.compiled.choose import torch_alone
 from throughtime.networks import Network
 from throughtime.tasks import Batch
 

@@ -8,14 +8,16 @@ applied.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from throughtime.algorithms.base import Update
-from throughtime.algorithms.choose import available, torch_is_alone
+from throughtime.algorithms.compiled.choose import available, torch_is_alone
 from throughtime.networks import Network
+from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat, flatten
 from throughtime.runners.suite.config import RunConfig
 
@@ -54,13 +56,13 @@ class Stepper(ABC):
     """An optimizer over the vector of a network's parameters.
 
     Args:
-        config: of which `optimizer`, `learning_rate` and `clip_norm` count.
         flat: the network's vectors.
+        rate: the learning rate.
+        limit: to which a gradient's norm is clipped.
     """
 
-    def __init__(self, config: RunConfig, flat: Flat) -> None:
-        self.flat, self.rate = flat, config.learning_rate
-        self.limit = math.inf if config.clip_norm is None else config.clip_norm
+    def __init__(self, flat: Flat, rate: float, limit: float) -> None:
+        self.flat, self.rate, self.limit = flat, rate, limit
         self.sums = flat.values.new_zeros(5, dtype=torch.float64)
         self.updates = 0
 
@@ -85,51 +87,61 @@ class Stepper(ABC):
 
 
 def make_stepper(config: RunConfig, network: Network) -> Stepper:
-    """The stepper for a network, whose parameters are moved into one vector."""
-    flat = flatten(network)
-    compiled = flat.values.device.type == "cpu" and available() and not torch_is_alone()
-    return CompiledStepper(config, flat) if compiled else TorchStepper(config, flat)
+    """The stepper of a run, for a network whose parameters are moved into one vector."""
+    flat, rate = flatten(network), config.learning_rate
+    limit = math.inf if config.clip_norm is None else config.clip_norm
+    if flat.values.device.type != "cpu" or torch_is_alone() or not available():
+        return TorchStepper(config.optimizer, flat, rate, limit)
+    return (CompiledAdam if config.optimizer == "adam" else CompiledSGD)(flat, rate, limit)
 
 
-class CompiledStepper(Stepper):
+class CompiledAdam(Stepper):
     """On a CPU, in one call."""
 
-    def __init__(self, config: RunConfig, flat: Flat) -> None:
-        from throughtime.networks.compiled import optimizers
+    def __init__(self, flat: Flat, rate: float, limit: float) -> None:
+        from throughtime.networks.compiled.optimizers import adam
 
-        super().__init__(config, flat)
-        values, gradients, sums = flat.values.numpy(), flat.gradients.numpy(), self.sums.numpy()
-        if config.optimizer == "adam":
-            first, second = (torch.zeros_like(flat.values).numpy() for _ in range(2))
-            self._arrays: tuple[Any, ...] = (values, gradients, first, second, sums)
-            self._steps, self._adam = 0, optimizers.adam
-        else:
-            self._arrays = (values, gradients, sums)
-            self._sgd = optimizers.sgd
-        self._kind = config.optimizer
+        super().__init__(flat, rate, limit)
+        first, second = torch.zeros_like(flat.values), torch.zeros_like(flat.values)
+        self._adam, self._steps = adam, 0
+        self._arrays = [each.numpy() for each in (flat.values, flat.gradients, first, second, self.sums)]
+        with compiling(name_of("step", "adam", flat.values.dtype)):
+            adam(*(array[:0] for array in self._arrays[:4]), np.zeros(5), 0, rate, limit, 0.0, 0.0, *_ADAM)
 
     def _apply(self, gradients: Tensor, update: Update) -> None:
-        loss, weight = float(update.loss), float(update.weight)
-        if self._kind == "adam":
-            arguments = (self._steps, self.rate, self.limit, weight, loss, *_ADAM)
-            self._steps = self._adam(*self._arrays, *arguments)
-        else:
-            self._sgd(*self._arrays, self.rate, self.limit, weight, loss)
+        told = (self._steps, self.rate, self.limit, float(update.weight), float(update.loss))
+        self._steps = self._adam(*self._arrays, *told, *_ADAM)
 
 
 _ADAM = (0.9, 0.999, 1e-8)
 """β₁, β₂ and ε, torch.optim.Adam's defaults."""
 
 
+class CompiledSGD(Stepper):
+    """On a CPU, in one call."""
+
+    def __init__(self, flat: Flat, rate: float, limit: float) -> None:
+        from throughtime.networks.compiled.optimizers import sgd
+
+        super().__init__(flat, rate, limit)
+        self._sgd = sgd
+        self._arrays = [each.numpy() for each in (flat.values, flat.gradients, self.sums)]
+        with compiling(name_of("step", "sgd", flat.values.dtype)):
+            sgd(*(array[:0] for array in self._arrays[:2]), np.zeros(5), rate, limit, 0.0, 0.0)
+
+    def _apply(self, gradients: Tensor, update: Update) -> None:
+        self._sgd(*self._arrays, self.rate, self.limit, float(update.weight), float(update.loss))
+
+
 class TorchStepper(Stepper):
     """Anywhere, by torch's fused optimizers."""
 
-    def __init__(self, config: RunConfig, flat: Flat) -> None:
-        super().__init__(config, flat)
+    def __init__(self, optimizer: Literal["adam", "sgd"], flat: Flat, rate: float, limit: float) -> None:
+        super().__init__(flat, rate, limit)
         whole = nn.Parameter(flat.values)
         whole.grad = flat.gradients
         kinds: dict[str, type[torch.optim.SGD | torch.optim.Adam]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        self._optimizer = kinds[config.optimizer]([whole], lr=self.rate, fused=True)
+        self._optimizer = kinds[optimizer]([whole], lr=self.rate, fused=True)
 
     @torch.no_grad()
     def _apply(self, gradients: Tensor, update: Update) -> None:

@@ -183,7 +183,7 @@ def test_a_tuning_run_that_breaks_is_told(suite_file, tmp_path):
 
 def test_a_stop_between_tuning_and_report_leaves_what_was_chosen(suite_file, tmp_path, in_this_process):
     class Stops(Silent):
-        def start(self, title, total):
+        def start(self, title, total, unit=""):
             if title == "Report":
                 raise KeyboardInterrupt
 

@@ -5,6 +5,8 @@ a hook or a parametrization makes of them: with any of these, on a GPU, or witho
 """
 
 import functools
+import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +20,10 @@ from throughtime.tasks.base import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
 
 if TYPE_CHECKING:
-    from .compiled.calls import Kernels
+    from .calls import Kernels
+
+CELLS_WITH_KERNELS = ("rnn", "gru", "lstm")
+"""The built-in cells whose equations kernels know."""
 
 _torch_alone = False
 
@@ -73,25 +78,23 @@ def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
         return None
     if not all(parameter.requires_grad for parameter in flat.parameters):
         return None
-    from .compiled.calls import Kernels
+    from .calls import Kernels
 
     return Kernels(name, flat, batch)
 
 
 @functools.cache
 def available() -> bool:
-    """Whether Numba is there."""
-    try:
-        import numba  # noqa: F401
-    except ImportError:
+    """Whether Numba is there and may compile; NUMBA_DISABLE_JIT has it interpret what it is given."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return False
-    return True
+    return importlib.util.find_spec("numba") is not None
 
 
 @functools.cache
 def _cell_name(kind: type) -> str | None:
     """The name of a built-in cell, not of a class derived from it."""
-    return next((name for name in ("rnn", "gru", "lstm") if CELLS.get(name) is kind), None)
+    return next((name for name in CELLS_WITH_KERNELS if CELLS.get(name) is kind), None)
 
 
 def _hooked(network: Network) -> bool:

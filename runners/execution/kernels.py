@@ -1,0 +1,74 @@
+"""Before the first runs on a machine: the kernels that they call are compiled, side by side, and not on their clocks."""
+
+from collections.abc import Iterable
+from concurrent.futures import as_completed
+from contextlib import suppress
+
+import torch
+
+from throughtime.algorithms.compiled.choose import CELLS_WITH_KERNELS, available
+from throughtime.networks.compiled.cache import is_compiled, name_of
+from throughtime.parts.specs import parse_spec
+from throughtime.runners.suite.config import RunConfig
+
+from .job import RunJob
+from .local import worker_pool
+from .progress import Reporter
+
+KINDS = {"full": "window", "readout_only": "states", "rtrl": "rtrl", "uoro": "uoro"}
+"""An algorithm by which a kernel is called, and the kernel's kind."""
+
+ALWAYS = ("full", "readout_only")
+"""Those whose kernels every run calls, the gradient probe's among them."""
+
+SECONDS = 600.0
+"""After so many the runs begin all the same, and compile what is missing."""
+
+
+def compile_kernels(jobs: Iterable[RunJob], *, workers: int, reporter: Reporter) -> None:
+    """Compile what runs need, where it isn't in the cache.
+
+    Args:
+        jobs: the runs that are to come.
+        workers: processes at a time.
+        reporter: is told of it as of a phase.
+    """
+    missing = _missing([job.config for job in jobs]) if available() else {}
+    if not missing:
+        return
+    reporter.start("Compiling kernels, once on this machine", len(missing), "kernels")
+    with worker_pool(min(workers, len(missing))) as pool:
+        for future in as_completed([pool.schedule(prepare, args=use, timeout=SECONDS) for use in missing.values()]):
+            with suppress(Exception):  # the run that needs it will tell
+                future.result()
+            reporter.advance()
+
+
+def _missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
+    """For each kernel that is not in the cache an algorithm that calls it, and a run like which it does."""
+    missing = {}
+    for config in configs:
+        if config.device != "cpu" or config.cell not in CELLS_WITH_KERNELS:
+            continue
+        dtype = getattr(torch, config.dtype)
+        for algorithm in {*ALWAYS, parse_spec(config.algorithm)[0]} & set(KINDS):
+            name = name_of(KINDS[algorithm], config.cell, dtype)
+            if not is_compiled(name) or not is_compiled(name_of("step", config.optimizer, dtype)):
+                missing[name] = (algorithm, config)
+    return missing
+
+
+def prepare(algorithm: str, config: RunConfig) -> None:
+    """Call an algorithm's kernel, and the optimizer's, on a problem of next to nothing."""
+    from throughtime.algorithms import estimate_gradient, make_algorithm
+    from throughtime.networks import make_network
+    from throughtime.runners.training.stepping import make_stepper
+    from throughtime.tasks.base import Batch
+    from throughtime.tasks.losses import squared_error
+
+    dtype = getattr(torch, config.dtype)
+    network = make_network(config.cell, input_size=1, hidden_size=2, output_size=1, seed=0, dtype=dtype)
+    values = torch.ones(2, 1, 1, dtype=dtype)
+    batch = Batch(values, values, squared_error)
+    estimate_gradient(make_algorithm(algorithm), network, batch, generator=torch.Generator().manual_seed(0))
+    make_stepper(config, network)
