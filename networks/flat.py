@@ -4,6 +4,7 @@ An optimizer then has one tensor to walk over, a norm is one operator, a kernel 
 weights of a layer in the one piece of memory that it wants.
 """
 
+import operator
 from weakref import WeakKeyDictionary
 
 import torch
@@ -78,11 +79,10 @@ def flatten(module: nn.Module) -> Flat:
 
 def flat_of(module: nn.Module) -> Flat | None:
     """The vectors of a module whose parameters are views of one; None where they aren't."""
-    found = _KNOWN.get(module)
-    if found is not None and found.holds:
+    found, parameters = _KNOWN.get(module), list(module.parameters())
+    if found is not None and found.holds and _are(found.parameters, parameters):
         return found
     # A network around the same cell and readout, as a closed loop is, has them in one vector too.
-    parameters = list(module.parameters())
     if not parameters:
         return None
     first, size = parameters[0], 0
@@ -95,6 +95,11 @@ def flat_of(module: nn.Module) -> Flat | None:
     if storage.nbytes() < (first.storage_offset() + size) * first.element_size():
         return None  # neighbours by chance
     return _remember(module, Flat(parameters, first.detach().as_strided((size,), (1,))))
+
+
+def _are(known: list[nn.Parameter], found: list[nn.Parameter]) -> bool:
+    """Whether they are the same; a cell may have been exchanged, or a parameter added."""
+    return len(known) == len(found) and all(map(operator.is_, known, found))
 
 
 def _remember(module: nn.Module, flat: Flat) -> Flat:

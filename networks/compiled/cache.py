@@ -20,7 +20,6 @@ from pathlib import Path
 import filelock
 import torch
 
-
 UNUSED_DAYS = 30
 """A folder in which nothing was compiled for so long goes when another one is made."""
 

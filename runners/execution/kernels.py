@@ -1,4 +1,4 @@
-"""Before the first runs on a machine: the kernels that they call are compiled, side by side, and not on their clocks."""
+"""Before the first runs on a machine: the kernels that they call are compiled, side by side and off their clocks."""
 
 from collections.abc import Iterable
 from concurrent.futures import as_completed
