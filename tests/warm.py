@@ -25,6 +25,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from throughtime.algorithms.compiled.choose import available
 from throughtime.parts import registry
 from throughtime.runners.execution import child, process
 from throughtime.runners.suite import plugins
@@ -112,6 +113,9 @@ def _import_all() -> None:
     """What runs and commands import when they first need it, which each copy would do again."""
     for name in ("throughtime.runners.training.train", "torch._dynamo", "seaborn", "scipy.stats", "tabulate", "jinja2"):
         importlib.import_module(name)
+    if available():
+        importlib.import_module("throughtime.algorithms.compiled.calls")
+        importlib.import_module("throughtime.networks.compiled.optimizers")
 
 
 def _begin_anew(streams: Mapping[int, int], keep: Sequence[int]) -> None:

@@ -30,7 +30,7 @@ def cache_folder() -> Path | None:
     content = hashlib.sha256(importlib.metadata.version("numba").encode())
     here = Path(__file__).parent
     for path in sorted([*here.glob("*.py"), *(here.parents[1] / "algorithms" / "compiled").glob("*.py")]):
-        content.update(f"{path} {path.stat().st_mtime_ns}".encode() + path.read_bytes())  # Numba looks at all of it
+        content.update(path.name.encode() + path.read_bytes())
     name = f"kernels-{content.hexdigest()[:16]}"
     for parent in (_user_cache() / "throughtime", Path(tempfile.gettempdir()) / f"throughtime-{_user()}"):
         folder = parent / name
