@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from throughtime.networks import CELLS, ClosedLoop, Network
 from throughtime.networks.flat import flat_of
@@ -48,6 +49,8 @@ def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
     """The kernels for a batch on a network; None where there are none."""
     if _torch_alone or not torch.is_grad_enabled():
         return None
+    if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():  # type: ignore[no-untyped-call]
+        return None
     inputs, targets = batch.inputs, batch.targets
     cell, readout = network.cell, network.readout
     usual = (
@@ -71,7 +74,7 @@ def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
     if not usual:
         return None
     name = _cell_name(type(cell))
-    if name is None or _hooked(network):
+    if name is None or _changed(network):
         return None
     flat = flat_of(network)
     if flat is None or len(flat.parameters) != 6 or flat.values.dtype != inputs.dtype or not available():
@@ -97,12 +100,21 @@ def _cell_name(kind: type) -> str | None:
     return next((name for name in CELLS_WITH_KERNELS if CELLS.get(name) is kind), None)
 
 
-def _hooked(network: Network) -> bool:
+_METHODS = {"check", "forward", "hidden", "linearize", "step", "unroll"}
+
+
+def _changed(network: Network) -> bool:
+    """Whether something is called, or stands in place of a method, of which a kernel knows nothing."""
     modules = (network, network.cell, network.readout)
-    return any(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-        for module in modules
-    ) or any(
-        parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
-        for parameter in network.parameters()
+    return (
+        _has_any_global_hook()
+        or any(
+            module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+            for module in modules
+        )
+        or any(_METHODS & vars(module).keys() for module in modules)
+        or any(
+            parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)
+            for parameter in network.parameters()
+        )
     )

@@ -1,0 +1,303 @@
+"""The compiled kernels and torch give the same, and torch does the work where something isn't as a kernel knows it."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import relative_error
+from problems import CASES, CELLS, LOSSES, Case, make_problem, shared_problem
+
+from throughtime.algorithms.compiled.choose import available, kernels_of, torch_alone
+from throughtime.networks import ClosedLoop, Network, make_network
+from throughtime.networks.rnn import RNN
+from throughtime.tasks import Batch
+from throughtime.tasks.losses import cross_entropy, squared_error
+
+SPECS = [
+    "full",
+    "truncated(k1=2, k2=4)",
+    "truncated(k1=3, k2=3)",
+    "online(depth=3)",
+    "stochastic(length=3, draws=3)",
+    "stochastic(length=3, draws=3, burn_in=2)",
+    "readout_only",
+    "readout_only(update_every=3)",
+    "rtrl",
+    "rtrl(update_every=3)",
+    "uoro",
+]
+
+pytestmark = pytest.mark.skipif(not available(), reason="Numba is not installed")
+
+
+def both(problem, spec):
+    """What two batches of a stream give, by the kernels and by torch: losses, weights, gradients and last states."""
+
+    def streamed():
+        found, carry = [], None
+        for _ in range(2):
+            for update in problem.updates(spec, carry):
+                gradient = torch.cat([p.grad.flatten() for p in problem.network.parameters()])
+                found.append(
+                    torch.cat([gradient, update.loss.reshape(1), torch.full((1,), update.weight).to(gradient)])
+                )
+                carry = update.carry
+        return torch.stack(found)
+
+    by_kernels = streamed()
+    with torch_alone():
+        return by_kernels, streamed()
+
+
+def differ(problem, spec):
+    found, expected = both(problem, spec)
+    return float((found - expected).abs().max())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_both_forms_give_the_same(case):
+    problem = shared_problem(case)
+    for spec in SPECS:
+        assert differ(problem, spec) <= 1e-12, spec
+
+
+def in_float32(problem):
+    batch = problem.batch
+    targets = batch.targets.float() if batch.targets.is_floating_point() else batch.targets
+    network = make_network(problem.case.cell, input_size=problem.case.m, hidden_size=problem.case.n,
+                           output_size=problem.case.o, seed=0)  # fmt: skip
+    return type(problem)(problem.case, network, Batch(batch.inputs.float(), targets, batch.loss, batch.mask))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_in_float32_too(cell, loss):
+    problem = in_float32(make_problem(Case(cell, "masked", loss=loss, T=9, n=5)))
+    assert kernels_of(problem.network, problem.batch) is not None
+    for spec in SPECS:
+        assert differ(problem, spec) <= 3e-6, spec
+
+
+@given(
+    cell=st.sampled_from(CELLS),
+    loss=st.sampled_from(LOSSES),
+    mask=st.sampled_from(["unmasked", "masked"]),
+    sizes=st.tuples(*[st.integers(1, 6)] * 4),
+    steps=st.integers(1, 12),
+)
+@settings(max_examples=40)
+def test_of_any_size(cell, loss, mask, sizes, steps):
+    batch, m, n, o = sizes
+    problem = make_problem(Case(cell, mask, batch, loss, T=steps, m=m, n=n, o=o))
+    for spec in SPECS:
+        assert differ(problem, spec) <= 1e-12, spec
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_not_finite_stays_so(cell, broken):
+    problem = make_problem(Case(cell))
+    problem.batch.inputs[3, 1, 0] = broken
+    for spec in ("full", "online(depth=3)", "rtrl"):
+        found, expected = both(problem, spec)
+        assert torch.equal(found.isnan().any(dim=1), expected.isnan().any(dim=1)), spec
+        finite = expected.isfinite()
+        assert torch.allclose(found[finite], expected[finite], rtol=0, atol=1e-12), spec
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_target_that_does_not_count_may_be_anything(loss):
+    problem = make_problem(Case("rnn", "masked", loss=loss))
+    expected, _ = both(problem, "full")
+    problem.batch.targets[~problem.batch.mask] = -7 if loss == "classification" else math.nan
+    if loss == "classification":
+        problem.batch.targets.clamp_(0)
+    found, _ = both(problem, "full")
+    assert torch.equal(found, expected)
+
+
+def test_a_class_that_cross_entropy_ignores_has_no_slope():
+    problem = make_problem(Case("rnn", loss="classification"))
+    problem.batch.targets[2, 1] = -100
+    assert differ(problem, "full") <= 1e-12
+
+
+@pytest.mark.parametrize("target", [-1, 2])
+def test_a_target_that_is_no_class_is_an_error_in_both(target):
+    problem = make_problem(Case("rnn", loss="classification"))
+    problem.batch.targets[2, 1] = target
+    for block in (torch_alone, torch.enable_grad):
+        with block(), pytest.raises(IndexError, match=r"Target|target"):
+            problem.estimate("full")
+
+
+def test_the_kernels_are_used_where_they_may_be():
+    for case in CASES:
+        problem = shared_problem(case)
+        assert (kernels_of(problem.network, problem.batch) is not None) == (case.forcing == "teacher"), case
+
+
+class OtherCell(RNN):
+    """A cell that is derived from a built-in one."""
+
+
+class OtherLinear(torch.nn.Linear):
+    """A readout that is derived from the usual one."""
+
+
+class OtherNetwork(Network):
+    """A network that is derived from the usual one."""
+
+
+def hooked(register):
+    def change(network):
+        register(network)
+        return network
+
+    return change
+
+
+def silent(*_):
+    return None
+
+
+def frozen(network):
+    network.cell.bias_hh_l0.requires_grad_(requires_grad=False)
+    return network
+
+
+def shadowed(network):
+    network.cell.step = network.cell.step
+    return network
+
+
+def moved(network):
+    network.readout.weight.data = network.readout.weight.data.clone()
+    return network
+
+
+def spare(network):
+    network.register_parameter("spare", torch.nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    return network
+
+
+def normed(network):
+    torch.nn.utils.parametrizations.weight_norm(network.cell, "weight_hh_l0")
+    return network
+
+
+def with_cell(network):
+    return Network(OtherCell(2, 3).double(), network.readout)
+
+
+def with_readout(network):
+    return Network(network.cell, OtherLinear(3, 2).double())
+
+
+CHANGES = {
+    "a derived cell": with_cell,
+    "a derived readout": with_readout,
+    "a derived network": lambda network: OtherNetwork(network.cell, network.readout),
+    "a forward hook": hooked(lambda network: network.cell.register_forward_hook(silent)),
+    "a hook before": hooked(lambda network: network.readout.register_forward_pre_hook(silent)),
+    "a backward hook": hooked(lambda network: network.register_full_backward_hook(silent)),
+    "a parameter's hook": hooked(lambda network: network.readout.bias.register_hook(silent)),
+    "a hook after accumulation": hooked(
+        lambda network: network.readout.bias.register_post_accumulate_grad_hook(silent)
+    ),
+    "a frozen parameter": frozen,
+    "a method in a method's place": shadowed,
+    "a parameter elsewhere": moved,
+    "one parameter more": spare,
+    "a parametrization": normed,
+    "another precision": lambda network: network.float(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_torch_does_the_work_for(change):
+    problem = make_problem(Case("rnn"))
+    network = problem.network
+    if change in (with_cell, with_readout):
+        network = change(network)
+    assert kernels_of(network if change in (with_cell, with_readout) else change(network), problem.batch) is None
+
+
+def test_torch_does_the_work_where_it_is_asked_for_more():
+    problem = make_problem(Case("rnn"))
+    with torch.no_grad():
+        assert kernels_of(problem.network, problem.batch) is None
+    with torch.autocast("cpu"):
+        assert kernels_of(problem.network, problem.batch) is None
+    with torch.autograd.set_detect_anomaly(True):
+        assert kernels_of(problem.network, problem.batch) is None
+    handle = torch.nn.modules.module.register_module_forward_hook(silent)
+    try:
+        assert kernels_of(problem.network, problem.batch) is None
+    finally:
+        handle.remove()
+    assert kernels_of(problem.network, problem.batch) is not None
+
+
+def test_a_loss_that_no_kernel_knows_is_torchs():
+    batch = make_problem(Case("rnn")).batch
+
+    def other(outputs, targets):
+        return squared_error(outputs, targets)
+
+    assert kernels_of(make_problem(Case("rnn")).network, Batch(batch.inputs, batch.targets, other, None)) is None
+
+
+def test_a_loop_that_is_given_the_truth_alone_is_as_an_open_one():
+    problem = make_problem(Case("rnn"))
+    loop = ClosedLoop(problem.network.cell, problem.network.readout)
+    assert kernels_of(loop, problem.batch) is not None
+    closed = type(problem)(problem.case, loop, problem.batch)
+    assert relative_error(closed.estimate("full"), problem.estimate("full")) <= 1e-12
+
+
+def test_inputs_that_lie_otherwise_in_memory():
+    problem = make_problem(Case("lstm"))
+    batch = problem.batch
+    turned = Batch(batch.inputs.transpose(0, 1).contiguous().transpose(0, 1), batch.targets, batch.loss, batch.mask)
+    found = type(problem)(problem.case, problem.network, turned).estimate("online(depth=3)")
+    assert relative_error(found, problem.estimate("online(depth=3)")) <= 1e-12
+
+
+WITHOUT = """
+import sys
+sys.modules["numba"] = None
+import torch
+from throughtime.algorithms import estimate_gradient, make_algorithm
+from throughtime.algorithms.compiled.choose import available
+from throughtime.networks import make_network
+from throughtime.runners.commands.findings import examine
+from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.training.train import Trainer
+assert not available()
+settings = dict(task="two_lag", cell="rnn", hidden_size=4, optimizer="adam", learning_rate=0.01, clip_norm=1.0)
+budget = dict(budget={"steps": 64}, batch_size=1, evaluations=1, seed=0, purpose="report")
+assert Trainer(RunConfig(algorithm="online(depth=3)", **settings, **budget)).run().status == "done"
+(kernels,) = [finding for finding in examine() if finding.subject == "kernels"]
+assert kernels.verdict == "warn"
+print(kernels.text)
+"""
+
+
+def test_all_works_without_numba():
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "pip install numba" in done.stdout
+
+
+def test_cross_entropy_of_large_outputs_does_not_overflow():
+    problem = make_problem(Case("rnn", loss="classification"))
+    assert problem.batch.loss is cross_entropy
+    with torch.no_grad():
+        problem.network.readout.weight.mul_(1e5)
+    found, expected = both(problem, "full")
+    assert torch.allclose(found, expected, rtol=1e-12)
