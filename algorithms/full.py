@@ -32,7 +32,7 @@ class Full(Algorithm):
         network.check(batch.inputs, state)
         windows = Windows(network, batch)
         if batch.total:
-            loss, state = windows.gradient(batch.inputs, state, 0, batch.length)
+            loss, state = windows.gradient(state, 0, 0, batch.length)
             yield Update(loss, 1.0, state)
         else:
-            yield no_update(network, windows.carried_on(batch.inputs, state))
+            yield no_update(network, windows.carried_on(state, 0, batch.length))

@@ -40,5 +40,5 @@ class Online(Truncated):
     ) -> Iterator[Update]:
         """One update a step."""
         if carry and self.depth is None:  # of the previous batch only its last state counts
-            carry = Past(carry.inputs[:0], ((0, carry.states[-1][1]),))
+            carry = Past.after(carry.states[-1][1], batch.inputs)
         yield from super().updates(network, batch, carry, generator=generator)

@@ -58,11 +58,11 @@ class Stochastic(Algorithm):
             if any(batch.counts[start:stop]):
                 targets = float(odds @ counts[start:stop])
                 weights = (odds / targets).to(batch.inputs)
-                loss, state = windows.gradient(batch.inputs[start:stop], state, start, stop, weights)
+                loss, state = windows.gradient(state, start, start, stop, weights)
                 update = Update(loss, targets / (batch.total * self.draws), None)
             else:
                 there = last and stop == batch.length and self.burn_in is None
-                state = windows.carried_on(batch.inputs[start:stop], state) if there else state
+                state = windows.carried_on(state, start, stop) if there else state
                 update = no_update(network, None)
             if not last:
                 yield update
@@ -82,4 +82,4 @@ class Stochastic(Algorithm):
         """The state before step `position`, by the gradient-free pass."""
         batch, first = windows.batch, 0 if self.burn_in is None else max(0, position - self.burn_in)
         state = carry if carry is not None and first == 0 else windows.network.initial_state(batch.size)
-        return windows.carried_on(batch.inputs[first:position], state)
+        return windows.carried_on(state, first, position)

@@ -17,14 +17,36 @@ from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
-from .window import Windows
+from .window import Windows, span
 
 
 class Past(NamedTuple):
-    """The carry: inputs (H, B, m) of the last H steps, and the states where updates ended, by position among them."""
+    """The carry: what was seen, and the states where updates ended, which windows to come begin at.
 
+    Attributes:
+        before: (H, B, m), inputs of a time before `inputs`.
+        inputs: (T, B, m).
+        stop: how many of them were seen.
+        states: by position among `inputs`; negative: among those before.
+    """
+
+    before: Tensor
     inputs: Tensor
+    stop: int
     states: tuple[tuple[int, State], ...]
+
+    @classmethod
+    def after(cls, state: State, inputs: Tensor) -> "Past":
+        """That of which nothing is known but the state after it; `inputs` (…, B, m) are of its form."""
+        nothing = inputs.new_empty(0, *inputs.shape[1:])
+        return cls(nothing, nothing, 0, ((0, state),))
+
+    def settled(self) -> "Past":
+        """The same with no more inputs than windows may reach back into, in memory of their own."""
+        oldest = self.states[0][0]
+        inputs = span(self.before, self.inputs, oldest, self.stop).clone()
+        states = tuple((position - oldest, state) for position, state in self.states)
+        return Past(inputs[:0], inputs, len(inputs), states)
 
 
 class Truncated(Algorithm):
@@ -50,37 +72,25 @@ class Truncated(Algorithm):
         self, network: Network, batch: Batch, carry: Past | None = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update every k1 steps; the last one may be shorter."""
-        past = carry or Past(batch.inputs[:0], ((0, network.initial_state(batch.size)),))
+        past = Past.after(network.initial_state(batch.size), batch.inputs) if carry is None else carry.settled()
         network.check(batch.inputs, past.states[0][1])
-        windows = Windows(network, batch)
-        states = deque(past.states)
-        before = len(past.inputs)
+        before = past.stop
+        windows = Windows(network, batch, past.inputs)
+        states = deque((position - before, state) for position, state in past.states)
         for start in range(0, batch.length, self.k1):
             stop = min(start + self.k1, batch.length)
-            first, end = max(before + stop - self.k2, 0), before + stop
+            first = max(stop - self.k2, -before)
             while len(states) > 1 and states[1][0] <= first:
                 states.popleft()
             if any(batch.counts[start:stop]):
                 position, state = states[0]
-                state = windows.carried_on(_span(past.inputs, batch.inputs, position, first), state)
-                loss, state = windows.gradient(_span(past.inputs, batch.inputs, first, end), state, start, stop)
+                loss, state = windows.gradient(windows.carried_on(state, position, first), first, start, stop)
                 update = Update(loss, batch.share(start, stop), None)
             else:
                 position, state = states[-1]
-                state = windows.carried_on(_span(past.inputs, batch.inputs, position, end), state)
+                state = windows.carried_on(state, position, stop)
                 update = no_update(network, None)
-            states.append((end, state))
-            oldest = states[0][0]
-            recent = tuple((position - oldest, state) for position, state in states)
-            inputs = _span(past.inputs, batch.inputs, oldest, end)
-            if stop == batch.length:  # the carry that goes on must not keep the whole batch's inputs alive
-                inputs = inputs.clone()
-            yield update._replace(carry=Past(inputs, recent))
-
-
-def _span(past: Tensor, present: Tensor, start: int, stop: int) -> Tensor:
-    """The steps start … stop − 1 of the past's inputs followed by the present's, without copying the present."""
-    before = len(past)
-    if start >= before:
-        return present[start - before : stop - before]
-    return torch.cat([past[start:stop], present[: max(stop - before, 0)]])
+            states.append((stop, state))
+            now = Past(past.inputs, batch.inputs, stop, tuple(states))
+            # What goes on must not keep the whole batch's inputs alive.
+            yield update._replace(carry=now.settled() if stop == batch.length else now)

@@ -15,36 +15,39 @@ from .compiled.choose import kernels_of
 
 
 class Windows:
-    """Windows of a batch on a network.
+    """Windows of a batch on a network. Steps are counted from the batch's first; those before it are negative.
 
     Args:
         network: every ``p.grad`` of which is filled.
         batch: whose losses count.
+        past: (H, B, m), the inputs of the H steps before the batch's first, into which windows may reach.
     """
 
-    def __init__(self, network: Network, batch: Batch) -> None:
+    def __init__(self, network: Network, batch: Batch, past: Tensor | None = None) -> None:
         self.network, self.batch = network, batch
-        self.kernels = kernels_of(network, batch)
+        self.past = batch.inputs[:0] if past is None else past
+        self.kernels = kernels_of(network, batch, self.past)
 
     def gradient(
-        self, inputs: Tensor, state: State, start: int, stop: int, weights: Tensor | None = None
+        self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Fill every ``p.grad`` with the derivative of a window's loss.
 
         Args:
-            inputs: (L, B, m), all steps of the window.
-            state: before them.
-            start: the last steps of the window are start …
-            stop: … stop − 1 of the batch, with a target at least.
-            weights: (k,) of these steps' losses, which make Σ_t w_t Σ_b ℓ_tb the loss; None: the mean over the targets.
+            state: before the window's first step.
+            first: the window's steps are first … stop − 1.
+            start: its losses are those of the steps start … stop − 1, in the batch, with a target at least.
+            stop: see there.
+            weights: (stop − start,) of these steps' losses, which make Σ_t w_t Σ_b ℓ_tb the loss; None: the mean over
+                the targets.
 
         Returns:
             The loss, a detached scalar, and the state after the window, detached.
         """
         if self.kernels:
-            return self.kernels.window(inputs, state, start, stop, weights)
+            return self.kernels.window(state, first, start, stop, weights)
         window = self.batch.window(start, stop)
-        outputs, after = self.network.unroll(inputs, state)
+        outputs, after = self.network.unroll(self.inputs(first, stop), state)
         outputs = outputs[start - stop :]
         loss = window.mean_loss(outputs) if weights is None else weights @ window.losses(outputs).sum(dim=1)
         del outputs  # what the walk back needs of them its graph has
@@ -52,11 +55,22 @@ class Windows:
         backward(self.network, loss)
         return loss.detach(), after
 
-    def carried_on(self, inputs: Tensor, state: State) -> State:
-        """The state after some steps (L, B, m), without gradient; that before them where there are none."""
-        if not len(inputs):
+    def carried_on(self, state: State, first: int, stop: int) -> State:
+        """The state before step `stop`, from that before step `first`, without gradient."""
+        if first == stop:
             return state
         if self.kernels:
-            return self.kernels.carried_on(inputs, state)
+            return self.kernels.carried_on(state, first, stop)
         with torch.no_grad():
-            return detach(self.network.unroll(inputs, state)[1])
+            return detach(self.network.unroll(self.inputs(first, stop), state)[1])
+
+    def inputs(self, first: int, stop: int) -> Tensor:
+        """Of the steps first … stop − 1, (stop − first, B, m); the batch's are not copied."""
+        return span(self.past, self.batch.inputs, first, stop)
+
+
+def span(past: Tensor, present: Tensor, first: int, stop: int) -> Tensor:
+    """The steps first … stop − 1, counted from the present's first, of the past followed by the present."""
+    if first >= 0:
+        return present[first:stop]
+    return torch.cat([past[len(past) + first : len(past) + min(stop, 0)], present[: max(stop, 0)]])

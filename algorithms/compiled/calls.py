@@ -38,10 +38,11 @@ class Kernels:
     Args:
         cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
         flat: the network's vectors; every gradient is left in ``flat.gradients``, and shown as ``p.grad``.
-        batch: the sequences.
+        batch: the sequences. Steps are counted from its first.
+        past: (H, B, m), the inputs before it.
     """
 
-    def __init__(self, cell: str, flat: Flat, batch: Batch) -> None:
+    def __init__(self, cell: str, flat: Flat, batch: Batch, past: Tensor | None = None) -> None:
         self.cell, self.flat, self.batch = cell, flat, batch
         self.theta, self.grad = flat.values.numpy(), flat.gradients.numpy()
         self.inputs, targets = batch.inputs.contiguous().numpy(), batch.targets.contiguous().numpy()
@@ -50,35 +51,33 @@ class Kernels:
         self.classes = _NO_CLASSES if real else targets
         whole = batch.mask is None or batch.total == batch.mask.numel()
         self.mask = None if whole or batch.mask is None else batch.mask.contiguous().numpy()
+        self.past = None if past is None or not len(past) else past.contiguous().numpy()
         self.total, self.kind = batch.total, batch.inputs.dtype
+        self._scales: dict[tuple[int, int], np.ndarray] = {}
 
     def window(
-        self, inputs: Tensor, state: State, start: int, stop: int, weights: Tensor | None = None
+        self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """The gradient of a window: see `throughtime.algorithms.window`."""
-        after = tuple(part.detach().clone() for part in state)
-        parts = (part.numpy() for part in after)
-        features = inputs.contiguous().numpy()
+        after, parts = _copied(state)
         scale = self._mean(start, stop) if weights is None else weights.double().numpy()
-        loss = self._call("window", features, *parts, *self._judged(start, stop), scale)
+        loss = self._call("window", self._inputs(first, stop), *parts, *self._judged(start, stop), scale)
         self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind), after
 
     def readout(self, state: State, start: int, stop: int) -> tuple[Tensor, State]:
         """The mean loss over some steps' targets, its gradient by the readout alone, and the state after the steps."""
-        after = tuple(part.detach().clone() for part in state)
-        parts = (part.numpy() for part in after)
+        after, parts = _copied(state)
         judged, scale = self._judged(start, stop), self._mean(start, stop)
         loss = self._call("states", self.inputs[start:stop], *parts, *judged, scale)
         if len(scale):
             self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind), after
 
-    def carried_on(self, inputs: Tensor, state: State) -> State:
-        """The state after some steps (L, B, m), without gradient."""
-        after = tuple(part.detach().clone() for part in state)
-        parts = (part.numpy() for part in after)
-        self._call("states", inputs.contiguous().numpy(), *parts, *self._judged(0, 0), _NOTHING)
+    def carried_on(self, state: State, first: int, stop: int) -> State:
+        """The state before step `stop`, from that before step `first`, without gradient."""
+        after, parts = _copied(state)
+        self._call("states", self._inputs(first, stop), *parts, *self._judged(0, 0), _NOTHING)
         return after
 
     def rtrl(self, t: int, old: Tensor, new: Tensor, matrix: Tensor, fresh: Tensor, targets: int) -> float:
@@ -88,7 +87,7 @@ class Kernels:
         part's is added.
         """
         states = (old.numpy(), new.numpy(), matrix.numpy(), fresh.numpy())
-        scale = np.full(1, 1 / targets) if self.batch.counts[t] else _NOTHING
+        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
         return self._call("rtrl", self.inputs[t], *states, *self._judged(t, t + 1), scale)
 
     def uoro(self, t: int, old: Tensor, new: Tensor, signs: Tensor, s: Tensor, theta: Tensor) -> Tensor:
@@ -118,15 +117,33 @@ class Kernels:
         _LOADED.add(use)
         return loss
 
+    def _inputs(self, first: int, stop: int) -> np.ndarray:
+        if first >= 0:
+            return self.inputs[first:stop]
+        assert self.past is not None
+        past = self.past[len(self.past) + first : len(self.past) + min(stop, 0)]
+        return np.concatenate([past, self.inputs[: max(stop, 0)]])
+
     def _judged(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Some steps' targets, as values or as classes, and mask."""
         mask = _ALL if self.mask is None else self.mask[start:stop]
         return self.values[start:stop], self.classes[start:stop], mask
 
     def _mean(self, start: int, stop: int) -> np.ndarray:
-        """The weights that make a sum of the steps' losses the mean over their targets; none where they have none."""
-        targets = sum(self.batch.counts[start:stop])
-        return np.full(stop - start, 1 / targets) if targets else _NOTHING
+        """The weights that make a sum of the steps' losses the mean over their targets."""
+        return self._scale(stop - start, sum(self.batch.counts[start:stop]))
+
+    def _scale(self, steps: int, targets: int) -> np.ndarray:
+        """The same for so many steps, of a mean over so many targets; no weights where there are none."""
+        if (steps, targets) not in self._scales:
+            self._scales[steps, targets] = np.full(steps, 1 / targets) if targets else _NOTHING
+        return self._scales[steps, targets]
+
+
+def _copied(state: State) -> tuple[State, list[np.ndarray]]:
+    """A state's parts, in memory of their own, as tensors and as arrays."""
+    after = tuple(part.detach().clone() for part in state)
+    return after, [part.numpy() for part in after]
 
 
 def _hold_blas_to_one_thread() -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from throughtime.networks import CELLS, ClosedLoop, Network
@@ -45,8 +45,8 @@ def torch_is_alone() -> bool:
     return _torch_alone
 
 
-def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
-    """The kernels for a batch on a network; None where there are none."""
+def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "Kernels | None":
+    """The kernels for a batch on a network, and the inputs before it; None where there are none."""
     if _torch_alone or not torch.is_grad_enabled():
         return None
     if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():  # type: ignore[no-untyped-call]
@@ -61,6 +61,7 @@ def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
         and inputs.dtype in (torch.float32, torch.float64)
         and inputs.shape[2] == cell.input_size
         and not inputs.requires_grad
+        and (past is None or past.dtype == inputs.dtype)
         and (
             (batch.loss is cross_entropy and targets.dtype == torch.int64 and targets.dim() == 2)
             or (
@@ -83,7 +84,7 @@ def kernels_of(network: Network, batch: Batch) -> "Kernels | None":
         return None
     from .calls import Kernels
 
-    return Kernels(name, flat, batch)
+    return Kernels(name, flat, batch, past)
 
 
 @functools.cache

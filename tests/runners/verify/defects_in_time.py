@@ -95,7 +95,7 @@ class ForgetsTheWindowsStart(Truncated):
 
     def updates(self, network, batch, carry=None, *, generator=None):
         if carry is not None:
-            carry = Past(batch.inputs[:0], ((0, carry.states[-1][1]),))
+            carry = Past.after(carry.states[-1][1], batch.inputs)
         yield from super().updates(network, batch, carry, generator=generator)
 
 
