@@ -56,8 +56,10 @@ class RTRL(Algorithm):
         kernels = kernels_of(network, batch) if type(network) is Network else None
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)
-            walk = _at_once if kernels else _step_by_step
-            update, state = walk(kernels or network, batch, start, stop, state, influence)
+            if kernels:
+                update, state = _at_once(kernels, batch, start, stop, state, influence)
+            else:
+                update, state = _step_by_step(network, batch, start, stop, state, influence)
             yield update._replace(carry=(state, influence))
 
 

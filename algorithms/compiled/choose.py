@@ -49,7 +49,7 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     """The kernels for a batch on a network, and the inputs before it; None where there are none."""
     if _torch_alone or not torch.is_grad_enabled():
         return None
-    if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():  # type: ignore[no-untyped-call]
+    if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():
         return None
     inputs, targets = batch.inputs, batch.targets
     cell, readout = network.cell, network.readout

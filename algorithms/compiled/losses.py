@@ -10,7 +10,7 @@ IGNORED = -100
 
 
 @compiled
-def slopes(outputs: Any, values: Any, classes: Any, mask: Any, scale: Any) -> float:
+def slopes(outputs: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """Turn outputs into the slopes of the loss Σ_t scale_t Σ_b ℓ_tb, and return that.
 
     outputs (T, B, o) become slopes, zero where the mask (T, B) is False; a mask (0, 0) is one of which all targets

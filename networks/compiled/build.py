@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
+from numba.core import config as settings_of_numba
 from numba.core.caching import UserProvidedCacheLocator
 
 from .cache import cache_folder
+
+config: Any = settings_of_numba  # its names are made as it is imported
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 """What of IEEE arithmetic is given up, so that sums vectorize; infinities and NaN stay what they are."""
 
 
-class ByContent(UserProvidedCacheLocator):  # type: ignore[misc]
+class ByContent(UserProvidedCacheLocator):
     """Copies of the same sources share their machine code, wherever they are: a wheel's, a clone's, the gate's."""
 
     @classmethod
