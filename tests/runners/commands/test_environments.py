@@ -64,17 +64,22 @@ SETUPS = {
     "few files open at a time": {"files": 64},
 }
 
+COMPILED = {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())}
+"""Where kernels are compiled already, which takes long; what else may be: tests/networks/test_compiled_cache.py."""
+
 WORST = {
     "text": {
         "variables": VARIABLES["a plain C locale"]
         | VARIABLES["a dumb terminal"]
         | VARIABLES["no home"]
         | {"PYTHONIOENCODING": "ascii", "TMPDIR": "/nowhere", "COLUMNS": "1"}
+        | COMPILED
     },
     "streams": {
         "variables": VARIABLES["optimized"]
         | VARIABLES["a home that can't be written"]
-        | VARIABLES["another time zone"],
+        | VARIABLES["another time zone"]
+        | COMPILED,
         "close": "0 1 2",
         "umask": 0o077,
         "cwd": "/proc",
