@@ -25,8 +25,8 @@ class Windows:
 
     def __init__(self, network: Network, batch: Batch, past: Tensor | None = None) -> None:
         self.network, self.batch = network, batch
-        self.past = batch.inputs[:0] if past is None else past
-        self.kernels = kernels_of(network, batch, self.past)
+        self.past = past
+        self.kernels = kernels_of(network, batch, past)
 
     def gradient(
         self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None
@@ -46,9 +46,10 @@ class Windows:
         """
         if self.kernels:
             return self.kernels.window(state, first, start, stop, weights)
-        window = self.batch.window(start, stop)
+        whole = start == 0 and stop == self.batch.length
+        window = self.batch if whole else self.batch.window(start, stop)
         outputs, after = self.network.unroll(self.inputs(first, stop), state)
-        outputs = outputs[start - stop :]
+        outputs = outputs[start - stop :] if first < start else outputs
         loss = window.mean_loss(outputs) if weights is None else weights @ window.losses(outputs).sum(dim=1)
         del outputs  # what the walk back needs of them its graph has
         after = detach(after)
@@ -66,7 +67,10 @@ class Windows:
 
     def inputs(self, first: int, stop: int) -> Tensor:
         """Of the steps first … stop − 1, (stop − first, B, m); the batch's are not copied."""
-        return span(self.past, self.batch.inputs, first, stop)
+        present = self.batch.inputs
+        if first == 0 and stop == len(present):
+            return present
+        return present[first:stop] if self.past is None else span(self.past, present, first, stop)
 
 
 def span(past: Tensor, present: Tensor, first: int, stop: int) -> Tensor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from throughtime.networks import CELLS, ClosedLoop, Network
 from throughtime.networks.flat import flat_of
@@ -49,7 +50,7 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     """The kernels for a batch on a network, and the inputs before it; None where there are none."""
     if _torch_alone or not torch.is_grad_enabled():
         return None
-    if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():
+    if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled() or _get_current_dispatch_mode() is not None:
         return None
     inputs, targets = batch.inputs, batch.targets
     cell, readout = network.cell, network.readout
