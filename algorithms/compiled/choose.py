@@ -5,7 +5,6 @@ a hook or a parametrization makes of them: with any of these, on a GPU, or witho
 """
 
 import functools
-import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,12 +87,21 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     return Kernels(name, flat, batch, past)
 
 
-@functools.cache
 def available() -> bool:
-    """Whether Numba is there and may compile; NUMBA_DISABLE_JIT has it interpret what it is given."""
+    """Whether there are kernels at all on this machine."""
+    return not missing()
+
+
+@functools.cache
+def missing() -> str:
+    """Why there are no kernels; empty where there are."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        return False
-    return importlib.util.find_spec("numba") is not None
+        return "NUMBA_DISABLE_JIT is set"
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:  # also one that doesn't suit the NumPy beside it
+        return f"Numba can't be imported ({error})"
+    return ""
 
 
 @functools.cache

@@ -35,11 +35,13 @@ def cache_folder() -> Path | None:
     for parent in (_user_cache() / "throughtime", Path(tempfile.gettempdir()) / f"throughtime-{_user()}"):
         folder = parent / name
         try:
+            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = not folder.is_dir()
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True, mode=0o700)
         except OSError:
             continue
-        if os.access(folder, os.W_OK) and _is_ours(folder):
+        # Whose the one above is could exchange this one at any moment.
+        if os.access(folder, os.W_OK) and _is_ours(parent) and _is_ours(folder):
             if new:
                 _remove_unused(parent)
             return folder
@@ -98,5 +100,5 @@ def _user() -> str:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Machine code is run: none is taken from a folder that another user made."""
+    """Machine code is run: none is taken from a folder that is another user's."""
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from throughtime.algorithms.compiled.choose import available
+from throughtime.algorithms.compiled.choose import missing
 from throughtime.networks.compiled.cache import cache_folder
 from throughtime.runners.records.machine import busy, load_in_words, machine
 from throughtime.tasks import TASKS
@@ -45,9 +45,9 @@ def _machine() -> Finding:
 
 def _kernels() -> Finding:
     """What recurrent networks are computed by on the CPU."""
-    if not available():
-        text = "Numba is not there (or NUMBA_DISABLE_JIT is set): all works, by torch alone, and several times slower"
-        return Finding("kernels", "warn", f"{text}; pip install numba")
+    if reason := missing():
+        text = f"{reason}: all works, by torch alone, and several times slower"
+        return Finding("kernels", "warn", f"{text}; pip install -c constraints.txt numba")
     folder = cache_folder()
     if folder is None:
         text = "no folder can be written for compiled kernels, and every process compiles its own; set XDG_CACHE_HOME"

@@ -46,13 +46,17 @@ def compile_kernels(jobs: Iterable[RunJob], *, workers: int, reporter: Reporter)
 
 def _missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
     """For each kernel that is not in the cache an algorithm that calls it, and a run like which it does."""
+    kinds_of_runs = {  # of thousands there are few
+        (config.device, config.cell, config.dtype, config.optimizer, parse_spec(config.algorithm)[0]): config
+        for config in configs
+    }
     missing = {}
-    for config in configs:
-        if config.device != "cpu" or config.cell not in CELLS_WITH_KERNELS:
+    for (device, cell, _, _, name_of_algorithm), config in kinds_of_runs.items():
+        if device != "cpu" or cell not in CELLS_WITH_KERNELS:
             continue
         dtype = getattr(torch, config.dtype)
-        for algorithm in {*ALWAYS, parse_spec(config.algorithm)[0]} & set(KINDS):
-            name = name_of(KINDS[algorithm], config.cell, dtype)
+        for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS):
+            name = name_of(KINDS[algorithm], cell, dtype)
             if not is_compiled(name) or not is_compiled(name_of("step", config.optimizer, dtype)):
                 missing[name] = (algorithm, config)
     return missing

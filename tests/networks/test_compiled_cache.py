@@ -41,8 +41,12 @@ def test_none_where_nothing_can_be_made(home):
     assert not cache.is_compiled("window-rnn-float32")
 
 
-def test_no_code_is_taken_from_another_users_folder(home, monkeypatch):
-    monkeypatch.setattr(cache, "_is_ours", lambda folder: "temporary" in str(folder))
+@pytest.mark.parametrize("theirs", ["throughtime", "kernels-"])
+def test_no_code_is_taken_from_another_users_folder(home, monkeypatch, theirs):
+    under_home = str(home / "home")
+    monkeypatch.setattr(
+        cache, "_is_ours", lambda folder: not (str(folder).startswith(under_home) and folder.name.startswith(theirs))
+    )
     assert cache.cache_folder().parent.parent == home / "temporary"
 
 

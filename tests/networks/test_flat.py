@@ -97,10 +97,14 @@ def test_a_copy_has_parameters_of_its_own(network):
 
 
 def test_neighbours_by_chance_are_no_vector():
-    storage = torch.arange(6.0)
-    module = nn.Module()
-    module.one, module.two = nn.Parameter(storage[:4].clone()), nn.Parameter(torch.ones(2))
+    memory, module = bytearray(24), nn.Module()
+    module.one = nn.Parameter(torch.frombuffer(memory, dtype=torch.float32, count=4))
+    module.two = nn.Parameter(torch.frombuffer(memory, dtype=torch.float32, count=2, offset=16))
+    assert module.one.data_ptr() + 16 == module.two.data_ptr()
     assert flat_of(module) is None
+
+
+def test_without_parameters_there_is_no_vector():
     assert flat_of(nn.Module()) is None
 
 
