@@ -52,9 +52,8 @@ class Windows:
         outputs = outputs[start - stop :] if first < start else outputs
         loss = window.mean_loss(outputs) if weights is None else weights @ window.losses(outputs).sum(dim=1)
         del outputs  # what the walk back needs of them its graph has
-        after = detach(after)
         backward(self.network, loss)
-        return loss.detach(), after
+        return loss.detach(), detach(after)  # a copy, made when what the walk back needed is gone
 
     def carried_on(self, state: State, first: int, stop: int) -> State:
         """The state before step `stop`, from that before step `first`, without gradient."""
