@@ -94,13 +94,13 @@ def available() -> bool:
 
 @functools.cache
 def missing() -> str:
-    """Why there are no kernels; empty where there are."""
+    """Why there are no kernels, and what to do; empty where there are."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        return "NUMBA_DISABLE_JIT is set"
+        return "NUMBA_DISABLE_JIT is set; unset it"
     try:
         import numba  # noqa: F401
     except ImportError as error:  # also one that doesn't suit the NumPy beside it
-        return f"Numba can't be imported ({error})"
+        return f"Numba can't be imported ({error}); pip install -c constraints.txt numba"
     return ""
 
 

@@ -46,8 +46,7 @@ def _machine() -> Finding:
 def _kernels() -> Finding:
     """What recurrent networks are computed by on the CPU."""
     if reason := missing():
-        text = f"{reason}: all works, by torch alone, and several times slower"
-        return Finding("kernels", "warn", f"{text}; pip install -c constraints.txt numba")
+        return Finding("kernels", "warn", f"all works, by torch alone and several times slower: {reason}")
     folder = cache_folder()
     if folder is None:
         text = "no folder can be written for compiled kernels, and every process compiles its own; set XDG_CACHE_HOME"
