@@ -32,8 +32,8 @@ SHORT = {
 }
 """What the pages' suites are trained for here: that they work, and what a table holds, do not depend on it."""
 
-ONCE = {"pytest -q test_rank_one.py": "pytest -q test_rank_one.py -k 'not (unbiased or one_sequence)'"}
-"""Without the two checks that take longest, which `throughtime verify` has just done."""
+ONCE = {"pytest -q test_rank_one.py": "pytest -q test_rank_one.py -k 'losses_are_means or carries_the_state_on'"}
+"""Two of the checks, all of which `throughtime verify` has just done."""
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,7 +1,7 @@
 """Whatever is killed, and whenever: no hang, no traceback, no torn file, nothing lost; the same command completes it.
 
-The short form kills a worker that starts, a worker that runs, and the whole group when a record was just written. The
-long one (`pytest -m long tests/runners/execution/test_kills.py`) kills a hundred times, by chance.
+The short form kills a worker that starts, and the whole group when a record was just written. The long one
+(`pytest -m long tests/runners/execution/test_kills.py`) kills a hundred times, by chance.
 """
 
 import json
@@ -151,10 +151,8 @@ def test_what_is_killed_loses_nothing(suite):
     suite.start()
     suite.wait_for("start")
     suite.kill("worker", signal.SIGKILL, chance)
-    suite.wait_for("run")
-    suite.look()
-    suite.kill("worker", signal.SIGKILL, chance)
     suite.wait_for("record")
+    suite.look()
     suite.kill("group", signal.SIGKILL, chance)
     suite.complete()
 

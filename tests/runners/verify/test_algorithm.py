@@ -7,6 +7,7 @@ from defects_in_time import IN_TIME
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts import BadInput
 from throughtime.runners import algorithm_checks, check_algorithm
+from throughtime.runners.verify import problems
 from throughtime.runners.verify.algorithm import CHECKS
 
 SPECS = {"truncated": "truncated(k1=2, k2=5)", "online": "online(depth=4)", "stochastic": "stochastic(length=4)"}
@@ -28,8 +29,17 @@ SEEDED = [(check, defect) for every in (DEFECTS, IN_TIME) for check, defects in 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
 @pytest.mark.parametrize("number", range(len(CHECKS)), ids=[check.__name__ for check in CHECKS])
-def test_a_built_in_holds_what_it_promises(spec, number):
+def test_a_built_in_holds_what_it_promises(spec, number, monkeypatch):
+    """Each check of each algorithm on one cell, all cells in turn; the long form and `throughtime verify` have all."""
+    turn = (BUILT_IN.index(spec) + number) % len(problems.CELLS)
+    monkeypatch.setattr(problems, "CELLS", problems.CELLS[turn : turn + 1])
     algorithm_checks(make_algorithm(spec), BY_DESIGN.get(spec))[number]()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("spec", BUILT_IN)
+def test_a_built_in_holds_all_that_it_promises_on_every_cell(spec):
+    assert check_algorithm(make_algorithm(spec), BY_DESIGN.get(spec))
 
 
 @pytest.mark.parametrize("kind", [Sound, Coin])
