@@ -61,8 +61,7 @@ class UORO(Algorithm):
         if kernels:
             yield from _at_once(kernels, network, batch, state, s, theta, generator)
             return
-        for t in range(batch.length):
-            signs = tuple(_signs_like(part, generator) for part in state)
+        for t, signs in enumerate(_signs(state, batch.length, generator)):
             state, along, back = step.differentiate(batch.inputs[t], state, s, signs)
             rho0 = _ratio(_norm(theta.values()), _norm(along))
             rho1 = _ratio(_norm(back.values()), _norm(signs))
@@ -100,8 +99,8 @@ def _at_once(
     pair = torch.cat([part.flatten(1) for part in theta.values()], dim=1)
     views = pair.split([part[0].numel() for part in theta.values()], dim=1)
     theta = {name: view.view(part.shape) for (name, part), view in zip(theta.items(), views, strict=True)}
-    for t in range(batch.length):
-        signs = torch.stack([_signs_like(part, generator) for part in now])
+    for t, drawn in enumerate(_signs(state, batch.length, generator)):
+        signs = torch.stack(drawn)
         old, now = now, torch.empty_like(now)
         loss = kernels.uoro(t, old, now, signs, s_parts, pair)
         carry = (tuple(now.unbind()), tuple(s_parts.unbind()), theta)
@@ -141,8 +140,26 @@ def _nothing(network: Network, sequences: int) -> tuple[State, State, Gradients]
     return state, tuple(torch.zeros_like(part) for part in state), theta
 
 
-def _signs_like(part: Tensor, generator: torch.Generator | None) -> Tensor:
-    return (2 * torch.randint(2, part.shape, generator=generator, device="cpu") - 1).to(part)
+AHEAD = 64
+"""Steps whose signs go to another device at once: each way there has to be waited for."""
+
+
+def _signs(state: State, steps: int, generator: torch.Generator | None) -> Iterator[State]:
+    """Of each step, signs for every number of the state; drawn on the CPU, so that they are the same everywhere."""
+    shapes, device, dtype = [part.shape for part in state], state[0].device, state[0].dtype
+    del state  # which is old after a step
+    ahead = 1 if device.type == "cpu" else AHEAD
+    for start in range(0, steps, ahead):
+        drawn = [[_draw(shape, dtype, generator) for shape in shapes] for _ in range(start, min(start + ahead, steps))]
+        if ahead == 1:
+            yield tuple(drawn.pop())
+        else:
+            there = [torch.stack(signs).to(device) for signs in zip(*drawn, strict=True)]
+            yield from zip(*(signs.unbind() for signs in there), strict=True)
+
+
+def _draw(shape: torch.Size, dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+    return (2 * torch.randint(2, shape, generator=generator, device="cpu") - 1).to(dtype)
 
 
 def _norm(parts: Iterable[Tensor]) -> Tensor:

@@ -6,7 +6,6 @@ knows what to do with it. Algorithms see only the two, so every algorithm works 
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -104,7 +103,7 @@ def driven(batch: Batch, network: Network, truth: Tensor, symbol: Choice, genera
     if network.symbolic and symbol == "sample":
         noise = gumbel(batch.length, batch.size, network.readout.out_features, generator=generator)
     device = batch.inputs.device
-    return replace(batch, inputs=drive(batch.inputs, truth.to(device), None if noise is None else noise.to(device)))
+    return batch.with_inputs(drive(batch.inputs, truth.to(device), None if noise is None else noise.to(device)))
 
 
 @fresh_defaults()

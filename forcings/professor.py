@@ -53,6 +53,7 @@ class Halves(Batch):
         half = self.size // 2
         mask = None if self.mask is None else self.mask[:, :half]
         forced = Batch(self.inputs[:, :half], self.targets[:, :half], self.loss, mask)
+        forced.counted([count // 2 for count in self.counts])
         fooled = self.judge(outputs)
         if self.mask is not None:
             fooled = torch.where(self.mask[:, half:], fooled, 0.0)
@@ -115,7 +116,7 @@ class Professor(Forcing):
         noise = batch.inputs.new_zeros(batch.length, batch.size, columns) if columns else None
         forced = drive(batch.inputs, batch.inputs.new_ones(batch.length, batch.size), noise)
         assert isinstance(network, Observed)
-        return Halves(
+        halves = Halves(
             inputs=torch.cat([forced, free.inputs], dim=1),
             targets=torch.cat([batch.targets, batch.targets], dim=1),
             mask=None if batch.mask is None else torch.cat([batch.mask, batch.mask], dim=1),
@@ -124,6 +125,7 @@ class Professor(Forcing):
             outputs=network.readout.out_features,
             judge=lambda outputs: self._fooled(outputs[..., network.readout.out_features :]),
         )
+        return halves.counted([2 * count for count in batch.counts])
 
     def after(self, batch: Batch, network: Network) -> None:
         """A step of the discriminator, from zero states: it sees what the network does in this batch."""
@@ -147,5 +149,4 @@ class Professor(Forcing):
             logits = self.discriminator(free)
             with torch.no_grad():
                 right = torch.cat([self.discriminator(forced) > 0, logits < 0], dim=1).double().mean()
-        fooled = nn.functional.softplus(-logits) if right > TRUSTED else torch.zeros_like(logits)
-        return self.weight * fooled
+        return self.weight * torch.where(right > TRUSTED, nn.functional.softplus(-logits), 0.0)

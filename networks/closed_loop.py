@@ -67,13 +67,14 @@ class ClosedLoop(Network):
         return torch.cat([outside, mixed], dim=1)
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Step by step, but the first steps at once as far as all of them are given the truth."""
+        """Step by step; on a CPU the first steps at once as far as all of them are given the truth."""
         self.check(inputs, state)
         m = self.cell.input_size
         state = state or self.initial_state(inputs.shape[1])
         if inputs.shape[2] == m:
             return self.cell.unroll(inputs, state)
-        given = int((inputs[..., m] == 1).all(dim=1).cumprod(dim=0).sum())
+        # Another device would have to be asked for what it was given, and waited for.
+        given = int((inputs[..., m] == 1).all(dim=1).cumprod(dim=0).sum()) if inputs.device.type == "cpu" else 0
         parts = []
         if given:
             hidden, state = self.cell.unroll(inputs[:given, :, :m], state)

@@ -83,6 +83,15 @@ class Batch:
         vars(window).pop("total", None)
         return window
 
+    def with_inputs(self, inputs: Tensor) -> "Batch":
+        """The same targets for other inputs, (T, B, …)."""
+        return replace(self, inputs=inputs).counted(self.counts)
+
+    def counted(self, counts: list[int]) -> "Batch":
+        """Itself, its targets at each step being known: to count them on a GPU would have to be waited for."""
+        vars(self)["counts"] = counts
+        return self
+
     def losses(self, outputs: Tensor) -> Tensor:
         """The loss of each step of each sequence, (T, B), zero where the mask is False; outputs (T, B, o)."""
         if self.mask is None or self.total == self.mask.numel():
@@ -92,10 +101,10 @@ class Batch:
         # Chosen away before the loss and not multiplied by 0 after it: an infinite loss or slope times 0 is NaN. What
         # stands there instead is a step that counts, at which the loss is as well behaved as at all that matters.
         t = next(t for t, count in enumerate(self.counts) if count)
-        b = int(self.mask[t].byte().argmax())
-        outputs = torch.where(self.mask[..., None], outputs, outputs[t, b].detach())
+        b = self.mask[t].byte().argmax()[None]  # as a tensor: a number would have to be waited for
+        outputs = torch.where(self.mask[..., None], outputs, outputs[t].index_select(0, b).detach())
         mask = self.mask.reshape(*self.mask.shape, *[1] * (self.targets.dim() - 2))
-        targets = torch.where(mask, self.targets, self.targets[t, b])
+        targets = torch.where(mask, self.targets, self.targets[t].index_select(0, b))
         return torch.where(self.mask, self._loss(outputs, targets), 0.0)
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -114,12 +123,13 @@ class Batch:
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch elsewhere; dtype changes inputs and real-valued targets, never class numbers."""
         real = dtype if self.targets.is_floating_point() else None
-        return replace(
+        there = replace(
             self,
             inputs=self.inputs.to(device=device, dtype=dtype),
             targets=self.targets.to(device=device, dtype=real),
             mask=None if self.mask is None else self.mask.to(device=device),
         )
+        return there.counted(self.counts)
 
 
 def _misfit(inputs: Tensor, targets: Tensor, mask: Tensor | None) -> str:

@@ -26,9 +26,11 @@ def start() -> None:
     """Import what a run needs before its deadline starts to count."""
     import torch
 
+    from throughtime.runners.records.machine import compute_in_full_precision
     from throughtime.runners.training import train  # noqa: F401
 
     torch.set_num_threads(1)
+    compute_in_full_precision()
     _begun.append(True)
 
 

@@ -39,6 +39,14 @@ def arithmetic(device: str) -> str:
     return ", ".join([machine(device), capability, *chosen, ours])
 
 
+def compute_in_full_precision() -> None:
+    """float32 is float32 on a GPU too. By default cuDNN's recurrences round products to TF32, and plain products don't:
+    full BPTT by the one and RTRL by the other would differ in the third digit.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def environment(device: str) -> dict[str, Any]:
     """Everything that a reader of a result may want to know of where it was made."""
     return {
@@ -47,6 +55,7 @@ def environment(device: str) -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "threads_per_run": 1,
+        "float32_products": "in float32 (TF32 is off)",
         "load_average": os.getloadavg(),
         "packages": {name: _version(name) for name in PACKAGES},
         "git": git_state(Path(__file__).resolve().parents[2]),

@@ -14,11 +14,11 @@ def signs(monkeypatch):
     """Make UORO take given signs, one number for each unit of each step, over and over for each estimate."""
     given = []
 
-    def next_signs(part, generator):
-        taken, given[:] = given[: part.numel()], given[part.numel() :]
-        return torch.tensor(taken, dtype=part.dtype).view_as(part)
+    def next_signs(shape, dtype, generator):
+        taken, given[:] = given[: shape.numel()], given[shape.numel() :]
+        return torch.tensor(taken, dtype=dtype).view(shape)
 
-    monkeypatch.setattr(uoro, "_signs_like", next_signs)
+    monkeypatch.setattr(uoro, "_draw", next_signs)
 
     def use(numbers):
         given[:] = list(numbers)

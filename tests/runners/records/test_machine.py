@@ -1,5 +1,7 @@
 """What is noted of the machine, and what of it makes a result another one."""
 
+import torch
+
 from throughtime.runners.records import machine
 from throughtime.runners.records.git import git_state
 from throughtime.runners.records.machine import arithmetic
@@ -37,3 +39,15 @@ def test_environment_names_versions_threads_and_load():
 
 def test_outside_a_checkout_there_is_no_commit(tmp_path):
     assert git_state(tmp_path) is None
+
+
+def test_float32_is_float32_on_a_gpu_too():
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+        machine.compute_in_full_precision()
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    assert "TF32 is off" in machine.environment("cpu")["float32_products"]
