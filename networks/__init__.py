@@ -1,18 +1,22 @@
 """What is trained: recurrent cells, and the network around them."""
 
-from .base import Cell, Linearization, Recurrent, State
+from .base import AnyCell, Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
 from .dense import DenseLinearization, transformable
-from .network import CELLS, Network, make_network
+from .layers import Stacked
+from .network import Network, make_network
+from .registry import CELLS
 
 __all__ = [
     "CELLS",
+    "AnyCell",
     "Cell",
     "ClosedLoop",
     "DenseLinearization",
     "Linearization",
     "Network",
     "Recurrent",
+    "Stacked",
     "State",
     "drive",
     "make_network",

@@ -1,7 +1,7 @@
 """The contract of a recurrent cell: a whole window, one step, and the step's local Jacobians.
 
-`Recurrent` is any differentiable step; its Jacobians are taken densely (`dense.py`). Every standard cell is more than
-that, a `Cell`: an elementwise map of affine pre-activations,
+`Recurrent` is any differentiable step; its Jacobians are taken densely (`dense.py`). `AnyCell` is one that a spec names.
+Every standard cell is more than that, a `Cell`: an elementwise map of affine pre-activations,
 
     z_t[g] = W_g x_t + U_g h_{t-1} + b_g            (G gates)
     s_t    = φ(s_{t-1}, z_t)   unit by unit         (S state parts; part 0 is the hidden state h)
@@ -11,7 +11,6 @@ so its local Jacobians are ∂s_t/∂s_{t-1} = φ_s + φ_z U, and the immediate 
 makes forward-mode algorithms cheap and general over cells. A new cell owes its sizes, its gates and φ.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch.nn.functional import linear
 from throughtime.parts.errors import BadInput
 
 from .shortcuts import overtaken, step_by_step
+from .start import Start, kept, recurrent, uniform
 
 State = tuple[Tensor, ...]
 """The S parts of a recurrent state, each (B, n); part 0 is the hidden state, which the readout sees."""
@@ -83,7 +83,27 @@ class Recurrent(nn.Module, ABC):
         return step_by_step(self, inputs, state)
 
 
-class Cell(Recurrent):
+class AnyCell(Recurrent):
+    """A recurrence that can be asked for by a spec, ``"leaky(leak=0.1)"``.
+
+    It is made as ``cell(input_size, hidden_size, *, generator, dtype)``; what its constructor takes beside these,
+    annotated and with defaults, is its spec's parameters. Every random draw is the generator's.
+
+    Attributes:
+        state_parts: S; a state is S tensors (B, n).
+        structured: whether `linearize` is that of `step`.
+    """
+
+    state_parts: int
+    structured: bool = False
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: S tensors (batch_size, n)."""
+        like = next(self.parameters())
+        return tuple(like.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
+
+
+class Cell(AnyCell):
     """A recurrent cell with torch.nn's parameter names, shapes and gate order.
 
     Parameters are ``weight_ih_l0`` (blocks·n, m), ``weight_hh_l0`` (blocks·n, n), ``bias_ih_l0`` and ``bias_hh_l0``
@@ -94,21 +114,28 @@ class Cell(Recurrent):
         hidden_size: n, the units.
         generator: the source of the initial parameters.
         dtype: float32 or float64. The draw is made in float64, so both start from the same numbers.
+        sparsity: the share of recurrent weights that are fixed at zero, from 0 to below 1.
+        init: how each gate's recurrent matrix begins, see `start.Start`.
+        gain: what it is multiplied by.
 
     Class attributes:
         state_parts: S.
         input_blocks: for each gate, the block of weight_ih and bias_ih that feeds it, or None.
         hidden_blocks: for each gate, the block of weight_hh and bias_hh that feeds it, or None.
         structured: whether `linearize` is that of `step`; a subclass with another step and no `linearize` has none.
+        masked: whether its methods read the recurrent weights from `recurrent_weight`, so that `sparsity` holds; a
+            subclass with an `unroll`, `step`, `preactivations` or `linearize` of its own has to say so.
     """
 
-    state_parts: ClassVar[int]
     input_blocks: ClassVar[tuple[int | None, ...]]
     hidden_blocks: ClassVar[tuple[int | None, ...]]
-    structured: ClassVar[bool] = True
+    structured = True
+    masked: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Of a subclass with another φ the kernel goes, and slopes by hand; of one with another step the structure."""
+        if overtaken(cls, "masked", "unroll", "step", "preactivations", "linearize"):
+            cls.masked = False
         super().__init_subclass__(**kwargs)
         if overtaken(cls, "unroll", "preactivations", "activate", "input_blocks", "hidden_blocks", "state_parts"):
             cls.unroll = Recurrent.unroll  # type: ignore[method-assign]
@@ -123,34 +150,53 @@ class Cell(Recurrent):
         *,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        sparsity: float = 0.0,
+        init: Start = "default",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        if sparsity and not self.masked:
+            raise ValueError(
+                f"{type(self).__name__} has methods of its own that may read weight_hh_l0 past its mask: leave sparsity "
+                f"out, or let them use self.recurrent_weight and declare masked = True in the class"
+            )
         rows = hidden_size * (1 + max(block for block in self.input_blocks if block is not None))
+        sizes = (rows, input_size), (rows, hidden_size), (rows,), (rows,)
+        W, U, b_ih, b_hh = (uniform(hidden_size, *size, generator=generator) for size in sizes)
+        U = recurrent(init, U, generator) * gain
+        mask = kept(sparsity, rows, hidden_size, generator)
+        self.weight_ih_l0 = nn.Parameter(W.to(dtype))
+        self.weight_hh_l0 = nn.Parameter((U if mask is None else U * mask).to(dtype))
+        self.bias_ih_l0 = nn.Parameter(b_ih.to(dtype))
+        self.bias_hh_l0 = nn.Parameter(b_hh.to(dtype))
+        if mask is not None:
+            self.register_buffer("mask_hh_l0", mask)
 
-        def draw(*shape: int) -> nn.Parameter:
-            values = torch.empty(shape, dtype=torch.float64, device="cpu")
-            bound = 1 / math.sqrt(hidden_size)
-            return nn.Parameter(values.uniform_(-bound, bound, generator=generator).to(dtype))
+    @property
+    def mask(self) -> Tensor | None:
+        """Which recurrent weights there are, (blocks·n, n); None: all of them."""
+        return self._buffers.get("mask_hh_l0")
 
-        self.weight_ih_l0 = draw(rows, input_size)
-        self.weight_hh_l0 = draw(rows, hidden_size)
-        self.bias_ih_l0 = draw(rows)
-        self.bias_hh_l0 = draw(rows)
+    @property
+    def recurrent_weight(self) -> Tensor:
+        """U, (blocks·n, n), as the cell uses it.
+
+        The weights that `sparsity` leaves out are multiplied by zero here, and here alone: so they have no effect and
+        no gradient, whichever algorithm takes it, and no optimizer moves them from the zero at which they begin.
+        """
+        mask = self.mask
+        return self.weight_hh_l0 if mask is None else self.weight_hh_l0 * mask
 
     @abstractmethod
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """φ: the new state from the old state, S tensors (B, n), and the pre-activations, G tensors (B, n)."""
 
-    def initial_state(self, batch_size: int) -> State:
-        """Zeros: S tensors (batch_size, n)."""
-        return tuple(self.weight_hh_l0.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
-
     def preactivations(self, input: Tensor, hidden: Tensor) -> list[Tensor]:
         """z: for each of the G gates W_g x + U_g h + b_g, (B, n), from the input (B, m) and the hidden state (B, n)."""
         from_input = linear(input, self.weight_ih_l0, self.bias_ih_l0).split(self.hidden_size, dim=1)
-        from_hidden = linear(hidden, self.weight_hh_l0, self.bias_hh_l0).split(self.hidden_size, dim=1)
+        from_hidden = linear(hidden, self.recurrent_weight, self.bias_hh_l0).split(self.hidden_size, dim=1)
         gates = []
         for i, h in zip(self.input_blocks, self.hidden_blocks, strict=True):
             terms = [from_input[i]] if i is not None else []
@@ -190,7 +236,7 @@ class Cell(Recurrent):
                 f"linearize beside it, or take the dense Jacobians of Network.linearize"
             )
         new_state, by_state, by_gate = self.derivatives(state, self.preactivations(input, state[0]))
-        blocks = self.weight_hh_l0.split(self.hidden_size)
+        blocks = self.recurrent_weight.split(self.hidden_size)
         n, S = self.hidden_size, self.state_parts
         transition = input.new_zeros(len(input), S, n, n)
         by_part = by_gate.transpose(0, 2)  # (B, G, S, n)

@@ -20,6 +20,7 @@ class GRU(Cell):
     state_parts = 1
     input_blocks = (0, 1, 2, None)
     hidden_blocks = (0, 1, None, 2)
+    masked = True
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """The new h from the old h and the gates' pre-activations."""
@@ -36,7 +37,7 @@ class GRU(Cell):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By `kernels.GRURecurrence`; on a GPU by cuDNN."""
-        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        weights: list[Tensor] = [self.weight_ih_l0, self.recurrent_weight, self.bias_ih_l0, self.bias_hh_l0]
         if inputs.is_cuda:
             hidden, h = fused(torch.gru, inputs, state[0][None], weights)
             return hidden, (h[0],)

@@ -10,14 +10,41 @@ from torch import Tensor
 
 from .base import Cell, State
 from .kernels import fused
+from .start import Start
 
 
 class LSTM(Cell):
-    """Long short-term memory: two state parts (h, c), four gates i, f, g, o."""
+    """Long short-term memory: two state parts (h, c), four gates i, f, g, o.
+
+    Args:
+        forget_bias: what the forget gate's two biases begin at together (Jozefowicz, Zaremba & Sutskever 2015: 1 keeps
+            a new cell from forgetting); None: as drawn.
+    """
 
     state_parts = 2
     input_blocks = (0, 1, 2, 3)
     hidden_blocks = (0, 1, 2, 3)
+    masked = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        forget_bias: float | None = None,
+        sparsity: float = 0.0,
+        init: Start = "default",
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__(
+            input_size, hidden_size, generator=generator, dtype=dtype, sparsity=sparsity, init=init, gain=gain
+        )
+        if forget_bias is not None:
+            with torch.no_grad():
+                for bias, value in ((self.bias_ih_l0, forget_bias), (self.bias_hh_l0, 0.0)):
+                    bias[hidden_size : 2 * hidden_size] = value
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """(h, c) from (h, c) and the gates' pre-activations."""
@@ -40,7 +67,7 @@ class LSTM(Cell):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By torch's fused kernel."""
-        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        weights: list[Tensor] = [self.weight_ih_l0, self.recurrent_weight, self.bias_ih_l0, self.bias_hh_l0]
         h0, c0 = state
         hidden, h, c = fused(torch.lstm, inputs, (h0[None], c0[None]), weights)
         return hidden, (h[0], c[0])

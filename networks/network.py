@@ -11,19 +11,12 @@ from torch import Tensor, nn
 
 from throughtime.parts.defaults import fresh_defaults
 from throughtime.parts.errors import BadInput
-from throughtime.parts.registry import Registry
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
 from .flat import flatten
+from .registry import CELLS
 from .shortcuts import overtaken, step_by_step
-
-CELLS: Registry[Cell] = Registry(
-    "cell",
-    Cell,  # type: ignore[type-abstract]
-    "throughtime.networks",
-    group="throughtime.cells",
-)
 
 
 class Network(nn.Module):
@@ -123,7 +116,7 @@ def make_network(
     """A network whose parameters depend on the seed and the sizes alone.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"``, ``"gru"``.
+        cell: a spec: ``"rnn"``, ``"leaky(leak=0.1)"``, ``"gru(layers=2)"``.
         input_size: m.
         hidden_size: n.
         output_size: o.
@@ -138,7 +131,7 @@ def make_network(
         if size < 1:
             raise BadInput(f"{name} must be at least 1, got {size}")
     generator = torch.Generator().manual_seed(seed)
-    made = CELLS.get(cell)(input_size, hidden_size, generator=generator, dtype=dtype)
+    made = CELLS.maker(cell)(input_size, hidden_size, generator=generator, dtype=dtype)
     # Without skip_init the layer would first draw from torch's global generator.
     readout = nn.utils.skip_init(nn.Linear, hidden_size, output_size, dtype=dtype)
     bound = 1 / math.sqrt(hidden_size)

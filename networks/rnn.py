@@ -18,6 +18,7 @@ class RNN(Cell):
     state_parts = 1
     input_blocks = (0,)
     hidden_blocks = (0,)
+    masked = True
 
     def activate(self, state: State, z: Sequence[Tensor]) -> State:
         """The new h is tanh(z)."""
@@ -30,7 +31,7 @@ class RNN(Cell):
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """By `kernels.TanhRecurrence`; on a GPU by cuDNN."""
-        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
+        weights: list[Tensor] = [self.weight_ih_l0, self.recurrent_weight, self.bias_ih_l0, self.bias_hh_l0]
         if inputs.is_cuda:
             hidden, h = fused(torch.rnn_tanh, inputs, state[0][None], weights)
             return hidden, (h[0],)

@@ -104,13 +104,17 @@ class Registry(Generic[T]):
         """Undo `add`."""
         del self._added[name]
 
+    def parameters(self, cls: type[T]) -> dict[str, inspect.Parameter]:
+        """What a spec of a class may give, by name: its constructor's parameters, with annotations as types."""
+        return parameters_of(cls)
+
     def make(self, spec: str, /, **parameters: Any) -> T:
         """An instance from a spec and further parameters, each checked against the constructor's signature."""
         name, written = parse_spec(spec)
         found = self.get(name)
         subject = f"{self.kind} {name!r}"
         with contained(f"making the {subject}") if third_party(found) else contextlib.nullcontext():
-            checked = check_parameters(subject, found, {**written, **parameters})
+            checked = check_parameters(subject, self.parameters(found), {**written, **parameters})
             try:
                 return found(**checked)
             except BadInput:
@@ -129,11 +133,12 @@ class Registry(Generic[T]):
         found = self.get(name)
         subject = f"{self.kind} {name!r}"
         with contained(f"reading the parameters of the {subject}") if third_party(found) else contextlib.nullcontext():
-            checked = check_parameters(subject, found, written)
-            defaults = {key: one.default for key, one in inspect.signature(found).parameters.items() if key in checked}
+            allowed = self.parameters(found)
+            checked = check_parameters(subject, allowed, written)
+            defaults = {key: allowed[key].default for key in checked}
             known = {key: value for key, value in defaults.items() if value is not inspect.Parameter.empty}
             with contextlib.suppress(BadInput):  # a default that its own annotation does not allow
-                known |= {key: check_parameters(subject, found, {**checked, **known})[key] for key in known}
+                known |= {key: check_parameters(subject, allowed, {**checked, **known})[key] for key in known}
         told = {
             key: value if is_literal(value) else written[key]
             for key, value in checked.items()
@@ -214,20 +219,27 @@ def third_party(cls: type) -> bool:
     return cls.__module__.partition(".")[0] != "throughtime"
 
 
-def check_parameters(subject: str, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as the constructor's annotations want them; `BadInput` for unknown, missing or mistyped ones."""
-    signature = inspect.signature(cls).parameters
+def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
+    """A constructor's parameters by name, their annotations as types; of what has none, or none to be had, `Any`."""
     annotations = _annotations(cls)
+    found = inspect.signature(cls).parameters
+    return {name: one.replace(annotation=annotations.get(name, Any)) for name, one in found.items()}
+
+
+def check_parameters(
+    subject: str, allowed: Mapping[str, inspect.Parameter], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The given parameters as their annotations want them; `BadInput` for unknown, missing or mistyped ones."""
     for name in given:
-        if name not in signature:
-            raise BadInput(f"{subject} has no parameter {name!r}; {nearest(name, signature)}")
+        if name not in allowed:
+            raise BadInput(f"{subject} has no parameter {name!r}; {nearest(name, allowed)}")
     checked: dict[str, Any] = {}
-    for name, parameter in signature.items():
+    for name, parameter in allowed.items():
         if name not in given:
             if parameter.default is inspect.Parameter.empty:
-                raise BadInput(f"{subject} needs a value for {name!r}; its parameters: {', '.join(signature)}")
+                raise BadInput(f"{subject} needs a value for {name!r}; its parameters: {', '.join(allowed)}")
             continue
-        expected = annotations.get(name, Any)
+        expected = parameter.annotation
         if expected is Any and type(parameter.default) is float and type(given[name]) is int:
             expected = float  # where nothing is said of it the default's type tells that 1 is 1.0
         try:

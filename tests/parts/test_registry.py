@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from throughtime.networks import CELLS, Cell
 from throughtime.parts import BadInput, Registry
-from throughtime.parts.registry import check_parameters
+from throughtime.parts.registry import check_parameters, parameters_of
 from throughtime.parts.specs import format_spec, nearest, parse_spec, snake_case
 
 identifiers = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda word: not keyword.iskeyword(word))
@@ -119,16 +119,16 @@ class Example:
 )
 def test_wrong_parameters_are_named(given, message):
     with pytest.raises(BadInput) as caught:
-        check_parameters("thing", Example, given)
+        check_parameters("thing", parameters_of(Example), given)
     assert str(caught.value) == message
 
 
 def test_defaults_are_left_to_the_constructor():
-    assert check_parameters("thing", Example, {"size": 3}) == {"size": 3}
+    assert check_parameters("thing", parameters_of(Example), {"size": 3}) == {"size": 3}
 
 
 def test_whole_number_serves_as_a_rate():
-    assert check_parameters("thing", Example, {"size": 3, "rate": 1}) == {"size": 3, "rate": 1.0}
+    assert check_parameters("thing", parameters_of(Example), {"size": 3, "rate": 1}) == {"size": 3, "rate": 1.0}
 
 
 @pytest.fixture
