@@ -5,7 +5,8 @@
 The gates are folded into A before it meets M, so a step is one batched product (S n × n)(n × P). The immediate term is
 sparse: row i of gate g acts on unit i alone, so it is added along a diagonal of M and never built. Two buffers take
 turns, and nothing else of M's size is allocated. In a closed loop the state depends on the readout too, ŷ = V h + c:
-its columns' immediate term is ∂s_t/∂ŷ_{t-1} · (h_{t-1}, 1). A network without a cell's structure has `DenseInfluence`.
+its columns' immediate term is ∂s_t/∂ŷ_{t-1} · (h_{t-1}, 1). Of a diagonal cell only what is not zero is carried, in
+`DiagonalInfluence`; a network without a cell's structure has `DenseInfluence`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,9 +16,18 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, ClosedLoop, DenseLinearization, Linearization, Network, State
+from throughtime.networks import (
+    Cell,
+    ClosedLoop,
+    DenseLinearization,
+    DiagonalCell,
+    DiagonalLinearization,
+    Linearization,
+    Network,
+    State,
+)
 
-Local = TypeVar("Local", Linearization, DenseLinearization)
+Local = TypeVar("Local", Linearization, DiagonalLinearization, DenseLinearization)
 
 
 class Influence(ABC, Generic[Local]):
@@ -49,6 +59,11 @@ def make_influence(network: Network, batch_size: int) -> Influence:  # type: ign
     if network.structured:
         assert isinstance(network.cell, Cell)
         return StructuredInfluence(network, network.cell, batch_size)
+    if network.diagonal:
+        from .diagonal_influence import DiagonalInfluence  # which is derived from `Influence`
+
+        assert isinstance(network.cell, DiagonalCell)
+        return DiagonalInfluence(network.cell, batch_size)
     return DenseInfluence(network, batch_size)
 
 
@@ -56,6 +71,7 @@ class StructuredInfluence(Influence[Linearization]):
     """Of a cell that is an elementwise map of affine pre-activations: (B, S n, P).
 
     The columns of a gate are its n rows of weights, each row for what the gate sees: x (m), h (n), and 1 for the bias.
+    Of h a sparse cell's row has only those units that its weights are kept for, as many in every row.
     Where an output is fed back, o (n + 1) columns follow: the readout's rows, each for h and 1.
     """
 
@@ -63,7 +79,10 @@ class StructuredInfluence(Influence[Linearization]):
         self.cell = cell
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
-        self.widths = [m * (i is not None) + n * (h is not None) + 1 for i, h in gates]
+        # For each row of U the units whose weights are kept, (blocks, n, k); None: all.
+        self.kept = None if cell.mask is None else cell.mask.nonzero()[:, 1].view(-1, n, int(cell.mask[0].sum()))
+        k = n if self.kept is None else self.kept.shape[2]
+        self.widths = [m * (i is not None) + k * (h is not None) + 1 for i, h in gates]
         # Neighbouring gates that see the same features are one view of the matrix.
         self.groups = [
             (*sees, len(list(same))) for sees, same in groupby((i is not None, h is not None) for i, h in gates)
@@ -83,7 +102,7 @@ class StructuredInfluence(Influence[Linearization]):
     def copy(self) -> "StructuredInfluence":
         other = StructuredInfluence.__new__(StructuredInfluence)
         other.cell, other.outputs, other._now = self.cell, self.outputs, 0
-        other.widths, other.groups = self.widths, self.groups
+        other.widths, other.groups, other.kept = self.widths, self.groups, self.kept
         other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
@@ -123,14 +142,27 @@ class StructuredInfluence(Influence[Linearization]):
         n, m = self.cell.hidden_size, self.cell.input_size
         gate, column = 0, 0
         for sees_input, sees_hidden, gates in self.groups:
-            features = seen if sees_hidden else torch.cat([seen[:, :m], seen[:, -1:]], dim=1)
-            features = features if sees_input else features[:, m:]
-            width = features.shape[1]
+            if sees_hidden and self.kept is not None:
+                features = self._kept_features(seen, range(gate, gate + gates), sees_input)
+            else:
+                one = seen if sees_hidden else torch.cat([seen[:, :m], seen[:, -1:]], dim=1)
+                features = (one if sees_input else one[:, m:])[:, None, :, None]
+            width = features.shape[2]
             block = target[:, :, column : column + gates * n * width].unflatten(2, (gates, n, width))
             diagonal = block.diagonal(dim1=1, dim2=3)  # (B, gates, width, n)
             slopes = by_gate[gate : gate + gates].transpose(0, 1)
-            diagonal.addcmul_(features[:, None, :, None], slopes[:, :, None, :])
+            diagonal.addcmul_(features, slopes[:, :, None, :])
             gate, column = gate + gates, column + gates * n * width
+
+    def _kept_features(self, seen: Tensor, gates: range, sees_input: bool) -> Tensor:
+        """What the rows of some gates of a sparse cell see, each row what it has weights for: (B, gates, width, n)."""
+        assert self.kept is not None
+        n, m, size = self.cell.hidden_size, self.cell.input_size, len(seen)
+        blocks = [block for gate in gates if (block := self.cell.hidden_blocks[gate]) is not None]
+        hidden = seen[:, m : m + n][:, self.kept[blocks]].transpose(2, 3)
+        ends = [seen[:, :m]] if sees_input else []
+        alike = [part[:, None, :, None].expand(size, len(blocks), -1, n) for part in (*ends, seen[:, -1:])]
+        return torch.cat([*alike[:-1], hidden, alike[-1]], dim=2)
 
     @torch.no_grad()
     def gradient(self, by_hidden: Tensor) -> Tensor:
@@ -141,6 +173,8 @@ class StructuredInfluence(Influence[Linearization]):
         n, m, cell = self.cell.hidden_size, self.cell.input_size, self.cell
         *gates, readout = columns.split([*(n * width for width in self.widths), self.outputs * (n + 1)])
         rows = [gate.view(n, width) for gate, width in zip(gates, self.widths, strict=True)]
+        if self.kept is not None:
+            rows = [self._spread(row, block) for row, block in zip(rows, cell.hidden_blocks, strict=True)]
         gradient = {
             "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),
             "cell.weight_hh_l0": _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1)),
@@ -151,6 +185,17 @@ class StructuredInfluence(Influence[Linearization]):
             readout = readout.view(self.outputs, n + 1)
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
         return gradient
+
+
+    def _spread(self, row: Tensor, block: int | None) -> Tensor:
+        """A gate's rows with a column for each of the n units, zero where a sparse cell has no weight."""
+        if block is None:
+            return row
+        assert self.kept is not None
+        kept = self.kept[block]
+        before, hidden, bias = row.split([row.shape[1] - kept.shape[1] - 1, kept.shape[1], 1], dim=1)
+        whole = hidden.new_zeros(len(row), self.cell.hidden_size).scatter_(1, kept, hidden)
+        return torch.cat([before, whole, bias], dim=1)
 
 
 def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:

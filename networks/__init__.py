@@ -3,6 +3,7 @@
 from .base import AnyCell, Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
 from .dense import DenseLinearization, transformable
+from .diagonal import DiagonalCell, DiagonalLinearization
 from .layers import Stacked
 from .network import Network, make_network
 from .registry import CELLS
@@ -13,6 +14,8 @@ __all__ = [
     "Cell",
     "ClosedLoop",
     "DenseLinearization",
+    "DiagonalCell",
+    "DiagonalLinearization",
     "Linearization",
     "Network",
     "Recurrent",

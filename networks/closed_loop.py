@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
+from .diagonal import DiagonalCell, DiagonalLinearization
 from .network import Network
 
 
@@ -88,8 +89,17 @@ class ClosedLoop(Network):
         """One step of the loop, differentiable by autograd: input as `drive` makes it."""
         return self.cell.step(self.seen(input, state[0]), state)
 
-    def linearize(self, input: Tensor, state: State) -> Linearization | DenseLinearization:
+    @property
+    def diagonal(self) -> bool:
+        """Where the output is a choice, which has no derivative; any other that is fed back joins all units."""
+        return super().diagonal and self.symbolic
+
+    def linearize(self, input: Tensor, state: State) -> Linearization | DiagonalLinearization | DenseLinearization:
         """One step with its local Jacobians, those through the output that is fed back included."""
+        if self.diagonal:
+            assert isinstance(self.cell, DiagonalCell)
+            with torch.no_grad():
+                return self.cell.linearize(self.seen(input, state[0]), state)
         if not isinstance(self.cell, Cell) or not self.cell.structured:
             return linearize_densely(self, input, state)
         with torch.no_grad():

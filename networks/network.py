@@ -14,6 +14,7 @@ from throughtime.parts.errors import BadInput
 
 from .base import Cell, Linearization, Recurrent, State
 from .dense import DenseLinearization, linearize_densely
+from .diagonal import DiagonalCell, DiagonalLinearization
 from .flat import flatten
 from .registry import CELLS
 from .shortcuts import overtaken, step_by_step
@@ -44,6 +45,7 @@ class Network(nn.Module):
         if overtaken(cls, "linearize", "step"):
             cls.linearize = linearize_densely  # type: ignore[method-assign, assignment]
             cls.structured = property(lambda self: False)  # type: ignore[assignment, method-assign]
+            cls.diagonal = property(lambda self: False)  # type: ignore[assignment, method-assign]
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
@@ -68,8 +70,13 @@ class Network(nn.Module):
 
     @property
     def structured(self) -> bool:
-        """Whether `linearize` returns a cell's structured Jacobians; if not, dense ones of the whole state."""
+        """Whether `linearize` returns the structured Jacobians of a `Cell`."""
         return isinstance(self.cell, Cell) and self.cell.structured
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether it returns those of a `DiagonalCell`; if neither, dense ones of the whole state."""
+        return isinstance(self.cell, DiagonalCell) and self.cell.structured
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a sequence: zeros, S tensors (batch_size, n)."""
@@ -89,9 +96,9 @@ class Network(nn.Module):
         """One step, differentiable by autograd: input (B, m), the new state returned; `readout` gives its output."""
         return self.cell.step(input, state)
 
-    def linearize(self, input: Tensor, state: State) -> Linearization | DenseLinearization:
-        """One step with its local Jacobians, for forward-mode algorithms: a `Cell`'s structured ones, or dense ones."""
-        if isinstance(self.cell, Cell) and self.cell.structured:
+    def linearize(self, input: Tensor, state: State) -> Linearization | DiagonalLinearization | DenseLinearization:
+        """One step with its local Jacobians, for forward-mode algorithms: in the cell's own structure, or dense ones."""
+        if isinstance(self.cell, Cell | DiagonalCell) and self.cell.structured:
             return self.cell.linearize(input, state)
         return linearize_densely(self, input, state)
 

@@ -1,7 +1,8 @@
 """Which windows a compiled kernel may compute: the one place where that is decided.
 
 A kernel knows the equations of a built-in cell, of a linear readout and of two losses, and nothing of what a subclass,
-a hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does the work.
+a mask of weights, a hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does
+the work.
 """
 
 import functools
@@ -75,7 +76,7 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     if not usual:
         return None
     name = _cell_name(type(cell))
-    if name is None or _changed(network):
+    if name is None or cell._buffers or _changed(network):  # a buffer is the mask of a sparse cell
         return None
     flat = flat_of(network)
     if flat is None or len(flat.parameters) != 6 or flat.values.dtype != inputs.dtype or not available():
