@@ -43,12 +43,14 @@ class Algorithm(ABC):
         unbiased: it equals full BPTT in expectation over its own random draws, at any length.
         online: its memory does not grow with the sequence.
         backward_mode: it differentiates `network.unroll`'s outputs; forcings that judge a whole window need that.
+        shown_on: specs of the cells on which these promises are measured; empty: rnn, lstm and gru, which do for most.
     """
 
     exact_up_to: float
     unbiased: bool
     online: bool
     backward_mode: bool = True
+    shown_on: tuple[str, ...] = ()
 
     @abstractmethod
     def updates(

@@ -75,7 +75,7 @@ class StructuredInfluence(Influence[Linearization]):
     Where an output is fed back, o (n + 1) columns follow: the readout's rows, each for h and 1.
     """
 
-    def __init__(self, network: Network, cell: Cell, batch_size: int) -> None:
+    def __init__(self, network: Network | None, cell: Cell, batch_size: int) -> None:
         self.cell = cell
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))

@@ -98,6 +98,11 @@ class Stacked(AnyCell):
                 states.append(new)
         return inputs, self.joined(states)
 
+    @staticmethod
+    def name_of(name: str, number: int) -> str:
+        """What a parameter of a network's cell is called where the cell is layer `number`: ``cell.weight_hh_l1``."""
+        return f"cell.{_renamed('', name.removeprefix('cell.'), number)}"
+
 
 def _renamed(path: str, name: str, number: int) -> str:
     """``weight_hh_l0`` of layer 1 is ``weight_hh_l1``; a name without a layer's number is given one, but in layer 0."""

@@ -161,13 +161,13 @@ def every_problem(algorithm: Algorithm, length: int = 7) -> Iterator[Problem]:
 
 
 def served(algorithm: Algorithm) -> list[str]:
-    """The cells that an algorithm does not refuse: of the built-in ones, else of all that are known.
+    """The cells that an algorithm does not refuse: of its own choice or the usual ones, else of all that are known.
 
     Raises:
         NotPromised: there is none; with the reasons.
     """
     reasons: dict[str, str] = {}
-    for cells in (CELLS, [name for name in EVERY_CELL.names() if name not in CELLS]):
+    for cells in (algorithm.shown_on or CELLS, [name for name in EVERY_CELL.names() if name not in CELLS]):
         reasons |= {cell: algorithm.refuses(make_problem(cell).network) for cell in cells}
         if found := [cell for cell in cells if not reasons[cell]]:
             return found
