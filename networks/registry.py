@@ -3,6 +3,7 @@
 Every cell takes ``layers`` as well, which is no constructor's matter.
 """
 
+import contextlib
 import inspect
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,8 +11,9 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
+from throughtime.parts.containment import contained
 from throughtime.parts.errors import BadInput
-from throughtime.parts.registry import Registry, check_parameters
+from throughtime.parts.registry import Registry, check_parameters, third_party
 from throughtime.parts.specs import format_spec, nearest, parse_spec
 
 from .base import AnyCell
@@ -73,6 +75,17 @@ class Cells(Registry[AnyCell]):
         checked = check_parameters(f"cell {name!r}", allowed, written)
         layers = checked.pop("layers", 1)
         return Maker(format_spec(name, written), found, checked, layers)
+
+    def try_out(self, spec: str, *, hidden_size: int) -> None:
+        """Make a cell of that size and throw it away: some parameters, and some cells, want sizes of their own.
+
+        Raises:
+            BadInput: its parameters don't fit, each other or the size.
+            Broken: a plugin's can't be made.
+        """
+        maker = self.maker(spec)
+        with contained(f"making the cell {spec!r}") if third_party(maker.cell) else contextlib.nullcontext():
+            maker(1, hidden_size, generator=torch.Generator().manual_seed(0))
 
 
 CELLS = Cells(

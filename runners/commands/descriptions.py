@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from throughtime.algorithms import Algorithm
-from throughtime.forcings import Forcing
-from throughtime.networks import CELLS, Network, make_network
+from throughtime.networks import CELLS, Cell, DiagonalCell, Network, make_network
 from throughtime.parts import BadInput, Broken, Registry, Unavailable
 from throughtime.parts.containment import contained
 from throughtime.parts.registry import source_file, third_party
@@ -38,7 +37,7 @@ def _listed(registry: Registry[Any], name: str) -> str:
     except (BadInput, Broken) as error:
         return _entry(name, f"can't be used: {error}")
     mark = f" [{source_file(cls)}]" if third_party(cls) else ""
-    return _entry(_brief(cls, name), f"{_first_line(cls)}{mark}")
+    return _entry(_brief(registry, cls, name), f"{_first_line(cls)}{mark}")
 
 
 WIDTH, COLUMN = 118, 46
@@ -116,10 +115,13 @@ def _cost_suite(name: str) -> str:
 def _part(kind: str, name: str, cls: type, spec: str = "") -> str:
     """Of a class; of an instance, where a spec is given."""
     module = inspect.getdoc(inspect.getmodule(cls)) or ""
-    lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(cls, name)}"]
+    registry = REGISTRIES[f"{kind}s"]
+    lines = [f"{kind} {name}", "", module, "", inspect.getdoc(cls) or "", "", f"written: {_call(registry, cls, name)}"]
     lines += [f"from:    {source_file(cls)}"] if third_party(cls) else []
-    made = REGISTRIES[f"{kind}s"].make(spec) if spec else None
+    made = registry.make(spec) if spec and kind != "cell" else None
     lines += [f"shown:   {spec}"] if spec else []
+    if kind == "cell":
+        lines += _cell(spec or name)
     if issubclass(cls, Task):
         lines += _task(cls, made)
     if issubclass(cls, Algorithm):
@@ -142,6 +144,20 @@ def _task(cls: type[Task], made: Task | None) -> list[str]:
         "references, with these parameters:" if made else "references, with the default parameters:",
         *(f"  {r.value:<10.5g} {r.kind:<9} {r.name:<{width}}  {r.source}" for r in references),
     ]
+
+
+def _cell(spec: str) -> list[str]:
+    """What a small one has: `BadInput` where the spec's parameters are wrong."""
+    cell = make_network(spec, input_size=1, hidden_size=UNITS, output_size=1, seed=0).cell
+    kinds = {Cell: "elementwise in gates", DiagonalCell: "diagonal: unit by unit"}
+    structure = next((words for kind, words in kinds.items() if isinstance(cell, kind)), "dense, over all layers")
+    P = sum(parameter.numel() for parameter in cell.parameters())
+    lines = [f"of {UNITS} units and 1 input: {P} parameters, {len(cell.initial_state(1))} state parts"]
+    return [f"jacobians: {structure}", *lines]
+
+
+UNITS = 4
+"""Of a cell that is described."""
 
 
 def _feedback(task: Task) -> str:
@@ -180,20 +196,18 @@ def _small(cell: str) -> Network:
     return make_network(cell, input_size=1, hidden_size=2, output_size=1, seed=0)
 
 
-def _brief(cls: type, name: str) -> str:
+def _brief(registry: Registry[Any], cls: type, name: str) -> str:
     """The call, or of a long one the names alone, or no more than that there are some."""
-    call = _call(cls, name)
+    call = _call(registry, cls, name)
     if len(call) > 44:
-        call = f"{name}({', '.join(inspect.signature(cls).parameters)})"
+        call = f"{name}({', '.join(registry.parameters(cls))})"
     return call if len(call) <= 44 else f"{name}(…)"
 
 
-def _call(cls: type, name: str) -> str:
+def _call(registry: Registry[Any], cls: type, name: str) -> str:
     """The name with its parameters and their defaults, ``truncated(k1, k2)``."""
-    if not issubclass(cls, Task | Algorithm | Forcing):
-        return name
     parameters = []
-    for parameter in inspect.signature(cls).parameters.values():
+    for parameter in registry.parameters(cls).values():
         default = "" if parameter.default is inspect.Parameter.empty else f"={parameter.default!r}"
         parameters.append(f"{parameter.name}{default}")
     return f"{name}({', '.join(parameters)})" if parameters else name

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import CELLS
+from throughtime.parts.specs import parse_spec
 from throughtime.runners.execution.job import Job, Note, Settings
 from throughtime.runners.execution.keep import execute_and_keep
 from throughtime.runners.execution.plan import check_device
@@ -130,7 +131,7 @@ def default_directory(suite: CostSuite) -> Path:
 
 def _jobs(points: list[Point], deadline: float) -> list[CostJob]:
     """Those of one line: the same code at every size."""
-    algorithm, cell = type(make_algorithm(points[0].algorithm)), CELLS.get(points[0].cell)
+    algorithm, cell = type(make_algorithm(points[0].algorithm)), CELLS.get(parse_spec(points[0].cell)[0])
     check_reach((algorithm, cell))
     code = Code((algorithm.__module__, cell.__module__, "throughtime.runners.cost.point"))
     mark = code.fingerprint(arithmetic(points[0].device))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from throughtime.algorithms import make_algorithm
+from throughtime.networks import CELLS, DiagonalCell
 from throughtime.parts.specs import parse_spec
 
 from .point import Axis, Cost
@@ -104,7 +105,7 @@ def scaling(costs: Sequence[Cost], cell: str, algorithm: str, axis: Axis, held: 
         "peak_bytes": slope(sizes, [float(cost.peak_bytes or 0) for cost in done]),
     }
     fitted = tuple(sorted(sizes)[-FITTED:])
-    return Scaling(cell, algorithm, axis, held, fitted, measured, slope(sizes, times), theory(algorithm, axis))
+    return Scaling(cell, algorithm, axis, held, fitted, measured, slope(sizes, times), theory(algorithm, axis, cell))
 
 
 _WINDOW = "a window's activations, which grow, and the gradients, which are n² and do not depend on B"
@@ -150,13 +151,25 @@ LAWS: dict[str, dict[tuple[Quantity, Axis], Law]] = {
         ("peak_bytes", "batch_size"): Law(0, 1, _WINDOW),
     },
 }
+DIAGONAL: dict[str, dict[tuple[Quantity, Axis], Law]] = {
+    "rtrl": {
+        ("flops", "hidden_size"): Law(1, 1, "the inputs' products, n m; the influence's recursion is elementwise"),
+        ("peak_bytes", "hidden_size"): Law(1, 1, "the influence is B × R P numbers, P ~ G n m"),
+    },
+}
+"""What is otherwise on a diagonal cell; of every other algorithm a step's products, which have no U there."""
+
 LAWS["online"] = LAWS["truncated"] | {("flops", "length"): Law(1, 1, "depth times full BPTT's step")}
 
 
-def theory(spec: str, axis: Axis) -> dict[Quantity, Law]:
+def theory(spec: str, axis: Axis, cell: str) -> dict[Quantity, Law]:
     """The laws of an algorithm along an axis; of one that is not known, what its promise to be online says."""
-    algorithm, name = make_algorithm(spec), parse_spec(spec)[0]
-    laws = {quantity: law for (quantity, along), law in LAWS.get(name, {}).items() if along == axis}
+    algorithm, name, maker = make_algorithm(spec), parse_spec(spec)[0], CELLS.maker(cell)
+    known = LAWS.get(name, {})
+    if issubclass(maker.cell, DiagonalCell) and maker.layers == 1:
+        plain = {("flops", "hidden_size"): Law(1, 1, "a step multiplies by W, n × m")}
+        known = {**known, **(plain if known else {}), **DIAGONAL.get(name, {})}
+    laws = {quantity: law for (quantity, along), law in known.items() if along == axis}
     if name == "online" and math.isinf(algorithm.exact_up_to) and axis == "length":
         laws["flops"] = Law(2, 2, "every step walks back to the sequence's start")
         laws["peak_bytes"] = Law(1, 1, "the activations back to the sequence's start")

@@ -4,6 +4,7 @@ What stands at the file's top holds for every ``[[sweeps]]`` table, which may ov
 one that it gives a list for, and holds the others, so an exponent is read off each and the grid stays small.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -46,7 +47,7 @@ class Sweep(BaseModel):
 
     Attributes:
         algorithms: specs, ``"truncated(k1=5, k2=20)"``.
-        cells: names.
+        cells: specs, ``"leaky(leak=0.1)"``.
         length: T; of it, `hidden_size` (n) and `batch_size` (B) exactly one is a list.
         input_size: m, `output_size`: o.
         dtype: "float32" or "float64".
@@ -164,13 +165,16 @@ def _checked(sweep: Sweep, where: str) -> Sweep:
         )
     for algorithm in sweep.algorithms:
         make_algorithm(algorithm)
-    for cell in sweep.cells:
-        CELLS.get(cell)
+    for cell, size in product(sweep.cells, sweep.hidden_size):
+        CELLS.try_out(cell, hidden_size=size)
     return spelt(sweep, where)
 
 
 def spelt(sweep: Sweep, where: str) -> Sweep:
-    """The sweep with every algorithm in its one form; `BadInput` where it lists one in two spellings."""
+    """The sweep with every spec in its one form; `BadInput` where it lists one in two spellings."""
     return sweep.model_copy(
-        update={"algorithms": all_in_one_spelling(ALGORITHMS, sweep.algorithms, f"{where}: algorithms")}
+        update={
+            "algorithms": all_in_one_spelling(ALGORITHMS, sweep.algorithms, f"{where}: algorithms"),
+            "cells": all_in_one_spelling(CELLS, sweep.cells, f"{where}: cells"),
+        }
     )

@@ -51,8 +51,9 @@ def _missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
         for config in configs
     }
     missing = {}
-    for (device, cell, _, _, name_of_algorithm), config in kinds_of_runs.items():
-        if device != "cpu" or cell not in CELLS_WITH_KERNELS:
+    for (device, spec, _, _, name_of_algorithm), config in kinds_of_runs.items():
+        cell, parameters = parse_spec(spec)
+        if device != "cpu" or cell not in CELLS_WITH_KERNELS or {"sparsity", "layers"} & set(parameters):
             continue
         dtype = getattr(torch, config.dtype)
         for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS):

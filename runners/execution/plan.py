@@ -157,7 +157,7 @@ def _modules(group: Group) -> tuple[str, ...]:
     """Where a group's code begins; `Broken` where a plugin's can't be had."""
     task = task_class(group.task)
     algorithm, forcing = type(make_algorithm(group.algorithm)), type(make_forcing(group.forcing))
-    classes = (algorithm, forcing, task, task if task.own_cell else CELLS.get(group.cell))
+    classes = (algorithm, forcing, task, task if task.own_cell else CELLS.get(parse_spec(group.cell)[0]))
     check_reach(classes)
     modules = (cls.__module__ for cls in classes)
     return (*modules, "throughtime.algorithms.full", "throughtime.runners.training.train")

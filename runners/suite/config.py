@@ -42,7 +42,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Spec
-    cell: str
+    cell: Spec
     hidden_size: int
     algorithm: Spec
     forcing: Spec = "teacher"

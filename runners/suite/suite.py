@@ -9,6 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -48,7 +49,7 @@ class Experiment(BaseModel):
 
     Attributes:
         tasks: specs, ``"two_lag(length=16)"``.
-        cells: names; a task that brings its own cell has that one instead.
+        cells: specs, ``"leaky(leak=0.1)"``; a task that brings its own cell has that one instead.
         algorithms: specs, ``"truncated(k1=5, k2=20)"``.
         forcing: specs, ``"generalized(alpha=0.9)"``.
         hidden_size: units.
@@ -268,7 +269,7 @@ def parse_suite(text: str, name: str, *, origin: str) -> Suite:
 
 def spelt(suite: Suite, origin: str) -> Suite:
     """The suite with every spec in its one form; `BadInput` where an experiment lists one in two spellings."""
-    kinds = (("tasks", TASKS), ("algorithms", ALGORITHMS), ("forcing", FORCINGS))
+    kinds = (("tasks", TASKS), ("cells", CELLS), ("algorithms", ALGORITHMS), ("forcing", FORCINGS))
     experiments = [
         one.model_copy(update={f: all_in_one_spelling(r, getattr(one, f), f"{origin}: {f}") for f, r in kinds})
         for one in suite.experiments
@@ -279,20 +280,13 @@ def spelt(suite: Suite, origin: str) -> Suite:
 _FIELDS = list(Experiment.model_fields)
 
 
-def _check_cell(spec: str) -> None:
-    name, parameters = parse_spec(spec)
-    CELLS.get(name)
-    if given := ", ".join(parameters):
-        raise BadInput(f"the cell {name!r} takes no parameters, got {given}; its size is the suite's hidden_size")
-
-
 def _check_names(suite: Suite) -> None:
     """Build every task, cell and algorithm once, so that a wrong word is told before anything runs."""
     for experiment in suite.experiments:
         parts: list[tuple[Callable[[str], object], str]] = [
             *((make_algorithm, algorithm) for algorithm in experiment.algorithms),
             *((make_forcing, forcing) for forcing in experiment.forcing),
-            *((_check_cell, cell) for cell in experiment.cells),
+            *((partial(CELLS.try_out, hidden_size=experiment.hidden_size), cell) for cell in experiment.cells),
             *((make_task, task) for task in experiment.tasks),
         ]
         for make, spec in parts:

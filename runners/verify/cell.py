@@ -10,10 +10,23 @@ from dataclasses import replace
 import torch
 
 from throughtime.algorithms import make_algorithm
-from throughtime.networks import Cell, State
+from throughtime.networks import AnyCell, State
 
 from .agreement import ROUNDING, agree_exactly
-from .cell_data import INPUTS, SEQUENCES, UNITS, agree, distance_of, double, flat, make_cell, make_data
+from .cell_data import (
+    INPUTS,
+    SEQUENCES,
+    UNITS,
+    Make,
+    agree,
+    distance_of,
+    double,
+    flat,
+    linearized,
+    make_cell,
+    make_data,
+    slopes_of,
+)
 from .cell_jacobians import linearize_equals_autograd
 from .cell_unroll import (
     Run,
@@ -33,7 +46,7 @@ SINGLE = {"cpu": 1e-4, "cuda": 1e-2}
 """What float32 leaves over a few steps, relatively; on a GPU fused layers may multiply in TF32, which has 10 bits."""
 
 
-def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Check[type[Cell]]]:
+def cell_checks(cell: Make, expected_failures: Mapping[str, str] | None = None) -> list[Check[Make]]:
     """Every check of a cell, each to be called in a test of its own.
 
     >>> from throughtime.networks import CELLS
@@ -43,13 +56,14 @@ def cell_checks(cell: type[Cell], expected_failures: Mapping[str, str] | None = 
     >>> checks[0]()
 
     Args:
-        cell: the class; it is made as `cell(input_size, hidden_size, generator=…, dtype=…)`.
+        cell: the class, which makes one as `cell(input_size, hidden_size, generator=…, dtype=…)`; or what does so for a
+            spec, `CELLS.maker("leaky(leak=0.1)")`.
         expected_failures: by check's name the reason; None: those of the class attribute `expected_failures`.
     """
     return make_checks(CHECKS, cell, expected_failures)
 
 
-def check_cell(cell: type[Cell], expected_failures: Mapping[str, str] | None = None) -> list[Finding]:
+def check_cell(cell: Make, expected_failures: Mapping[str, str] | None = None) -> list[Finding]:
     """Verify a cell; what was promised and what was measured, check by check.
 
     Raises:
@@ -58,7 +72,7 @@ def check_cell(cell: type[Cell], expected_failures: Mapping[str, str] | None = N
     return examine(cell_checks(cell, expected_failures))
 
 
-def states_have_their_form(cls: type[Cell]) -> str:
+def states_have_their_form(cls: Make) -> str:
     """A state is `state_parts` tensors (B, n), at first zeros; part 0 is the hidden state that `unroll` gives.
     Look at: `state_parts`, `initial_state`, and the order of what `activate` returns; time comes first, (T, B, n).
     """
@@ -82,7 +96,7 @@ def states_have_their_form(cls: type[Cell]) -> str:
     return f"{cell.state_parts} of (B, {UNITS}), for B = 1 and {SEQUENCES}"
 
 
-def _check_state(cell: Cell, state: State, size: int, what: str) -> None:
+def _check_state(cell: AnyCell, state: State, size: int, what: str) -> None:
     if not isinstance(state, tuple) or len(state) != cell.state_parts:
         form = f"{len(state)} parts" if isinstance(state, tuple) else f"a {type(state).__name__}"
         raise Refuted(f"{what} is {form} for a tuple of {cell.state_parts}")
@@ -94,7 +108,7 @@ def _check_state(cell: Cell, state: State, size: int, what: str) -> None:
             )
 
 
-def starts_from_its_generator(cls: type[Cell]) -> str:
+def starts_from_its_generator(cls: Make) -> str:
     """First parameters depend on the generator and the sizes alone; float32 and float64 start from the same numbers.
     Look at: layers of torch.nn, which draw from the global state when they are made; and draws in the dtype asked for:
     draw in float64, then round.
@@ -123,7 +137,7 @@ def starts_from_its_generator(cls: type[Cell]) -> str:
     return f"{sum(values.numel() for values in first.values())} numbers: the same at the same seed, others at another"
 
 
-def leaves_the_rest_alone(cls: type[Cell]) -> str:
+def leaves_the_rest_alone(cls: Make) -> str:
     """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, and nothing of the process.
     Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, and noise.
     """
@@ -136,7 +150,7 @@ def leaves_the_rest_alone(cls: type[Cell]) -> str:
         "step": lambda: cell.step(inputs[0], state),
         "unroll": lambda: cell.unroll(inputs, state),
         "unroll's backward": lambda: cell.unroll(inputs, state)[0].sum().backward(),
-        "linearize": lambda: cell.linearize(inputs[0], state),
+        "linearize": lambda: linearized(cell, inputs[0], state),
     }
     for use, call in uses.items():
         with undisturbed():
@@ -152,7 +166,7 @@ def leaves_the_rest_alone(cls: type[Cell]) -> str:
     return f"parameters, inputs, state and process as before: {', '.join(uses)}"
 
 
-def serves_each_precision_and_device(cls: type[Cell]) -> str:
+def serves_each_precision_and_device(cls: Make) -> str:
     """float32 gives float64's numbers and gradients to rounding, on the CPU and on a CUDA GPU where there is one.
     Look at: tensors made without the inputs' dtype and device, and those that are neither parameters nor buffers.
     """
@@ -161,7 +175,7 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
     inputs, state = make_data(exact, 6, SEQUENCES)
     expected = flat(exact.unroll(inputs, state))
     slopes = gradients_of(exact, exact.unroll, (inputs, state), "both")
-    made: dict[str, Callable[[], Cell]] = {
+    made: dict[str, Callable[[], AnyCell]] = {
         "made in float32": lambda: make_cell(cls, dtype=torch.float32),
         "put to float32": lambda: make_cell(cls).float(),
     }
@@ -178,13 +192,13 @@ def serves_each_precision_and_device(cls: type[Cell]) -> str:
                 worst = max(worst, agree(double(found), expected, f"float64's, by {name} ({where})", SINGLE[device]))
             gradients = double(gradients_of(cell, cell.unroll, data, "both"))
             worst = max(worst, agree(gradients, slopes, f"float64's gradient ({where})", SINGLE[device]))
-            local = cell.linearize(data[0][0], data[1])
-            if (local.transition.dtype, local.by_gate.dtype) != (torch.float32, torch.float32):
-                raise Refuted(f"linearize gives {local.transition.dtype} and {local.by_gate.dtype} ({where})")
+            for name, slope in slopes_of(linearized(cell, data[0][0], data[1])).items():
+                if (slope.dtype, slope.device.type) != (torch.float32, device):
+                    raise Refuted(f"linearize gives {name} in {slope.dtype} on {slope.device.type} ({where})")
     return f"within {worst:.1g}, relatively, on {' and '.join(devices())}"
 
 
-def trains_backward_and_forward_alike(cls: type[Cell]) -> str:
+def trains_backward_and_forward_alike(cls: Make) -> str:
     """Full BPTT and RTRL give the exact gradient, driven by the truth and in a closed loop, and a step along it helps.
     Look at: where unroll_equals_steps and linearize_equals_autograd pass, parameters that only one of the two reaches.
     """
@@ -199,7 +213,7 @@ def trains_backward_and_forward_alike(cls: type[Cell]) -> str:
     return f"equal within {worst:.1g}; loss {learned(problem, expected)}"
 
 
-CHECKS: Sequence[Callable[[type[Cell]], str]] = (
+CHECKS: Sequence[Callable[[Make], str]] = (
     states_have_their_form,
     starts_from_its_generator,
     unroll_equals_steps,

@@ -1,11 +1,20 @@
 """Cells to be verified, what they are given, and how their numbers are compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, State
+from throughtime.networks import (
+    AnyCell,
+    Cell,
+    DenseLinearization,
+    DiagonalCell,
+    DiagonalLinearization,
+    Linearization,
+    State,
+)
+from throughtime.networks.dense import linearize_densely
 
 from .agreement import ROUNDING
 from .problems import draws
@@ -14,12 +23,35 @@ from .refuted import Refuted
 INPUTS, UNITS, SEQUENCES = 3, 4, 3
 
 
-def make_cell(cls: type[Cell], *, seed: int = 1, dtype: torch.dtype = torch.float64) -> Cell:
+Make = Callable[..., AnyCell]
+"""A cell's class, or what else makes cells as it does: of a spec's parameters, say."""
+
+Local = Linearization | DiagonalLinearization | DenseLinearization
+
+
+def make_cell(cls: Make, *, seed: int = 1, dtype: torch.dtype = torch.float64) -> AnyCell:
     """A cell of the sizes above."""
     return cls(INPUTS, UNITS, generator=draws(seed), dtype=dtype)
 
 
-def make_data(cell: Cell, length: int, size: int) -> tuple[Tensor, State]:
+def linearized(cell: AnyCell, input: Tensor, state: State) -> Local:
+    """A step with its local Jacobians in the cell's own structure; dense ones of layers, which have none."""
+    if isinstance(cell, Cell | DiagonalCell):
+        return cell.linearize(input, state)
+    return linearize_densely(cell, input, state)
+
+
+def slopes_of(local: Local) -> dict[str, Tensor]:
+    """The Jacobians by name, sequences first."""
+    if isinstance(local, DenseLinearization):
+        return {"by_state": local.by_state, **local.by_parameters}
+    found = {"by_state": local.by_state, "by_gate": local.by_gate}
+    found |= {"by_unit": local.by_unit} if isinstance(local, DiagonalLinearization) else {}
+    found = {name: slope.movedim(2, 0) for name, slope in found.items()}
+    return found | ({"transition": local.transition} if isinstance(local, Linearization) else {})
+
+
+def make_data(cell: AnyCell, length: int, size: int) -> tuple[Tensor, State]:
     """Inputs and a state that is not zero, float64; the first sequences are the same for every size."""
     generator = draws(2)
     inputs = torch.randn(length, SEQUENCES, INPUTS, generator=generator, dtype=torch.float64)[:, :size]

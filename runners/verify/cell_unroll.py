@@ -5,15 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, State
+from throughtime.networks import AnyCell, State
 
-from .cell_data import SEQUENCES, agree, flat, make_cell, make_data
+from .cell_data import SEQUENCES, Make, agree, flat, linearized, make_cell, make_data, slopes_of
 from .refuted import Refuted
 
 Run = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
-def unroll_equals_steps(cls: type[Cell]) -> str:
+def unroll_equals_steps(cls: Make) -> str:
     """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state.
     Look at: kernels of your own and their backward, which bias and which gate they use, and what is detached.
     """
@@ -41,7 +41,7 @@ def unroll_equals_steps(cls: type[Cell]) -> str:
     return f"equal within {worst:.1g}, values and gradients"
 
 
-def step_by_step(cell: Cell) -> Run:
+def step_by_step(cell: AnyCell) -> Run:
     """A window by `step`, in place of `unroll`."""
 
     def run(inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -54,7 +54,7 @@ def step_by_step(cell: Cell) -> Run:
     return run
 
 
-def gradients_of(cell: Cell, run: Run, data: tuple[Tensor, State], ends: str) -> list[Tensor]:
+def gradients_of(cell: AnyCell, run: Run, data: tuple[Tensor, State], ends: str) -> list[Tensor]:
     """Of an arbitrary weighted sum of what a run ends with, by all that it depends on."""
     inputs = data[0].clone().requires_grad_()
     state = tuple(part.clone().requires_grad_() for part in data[1])
@@ -67,7 +67,7 @@ def gradients_of(cell: Cell, run: Run, data: tuple[Tensor, State], ends: str) ->
     return list(torch.autograd.grad(total, [*cell.parameters(), inputs, *state], materialize_grads=True))
 
 
-def two_windows_are_one(cls: type[Cell]) -> str:
+def two_windows_are_one(cls: Make) -> str:
     """A window cut in two, the state handed on, gives what it gives in one piece: a cell remembers nothing else.
     Look at: what is kept in `self`, what is averaged over time, and whether `unroll` uses the state that it is given.
     """
@@ -88,7 +88,7 @@ def two_windows_are_one(cls: type[Cell]) -> str:
     return f"equal within {worst:.1g}, cut at steps 1, 3, 5 and at all"
 
 
-def sequences_do_not_mix(cls: type[Cell]) -> str:
+def sequences_do_not_mix(cls: Make) -> str:
     """Each sequence of a batch gives what it gives alone, by `unroll`, `step` and `linearize`.
     Look at: means over the batch, and values that depend on a sequence's place in it.
     """
@@ -99,10 +99,10 @@ def sequences_do_not_mix(cls: type[Cell]) -> str:
     return f"equal within {worst:.1g}, B = {SEQUENCES}, in two orders"
 
 
-def _mixing(cell: Cell, inputs: Tensor, state: State) -> float:
+def _mixing(cell: AnyCell, inputs: Tensor, state: State) -> float:
     worst = 0.0
     together, stepped = cell.unroll(inputs, state), cell.step(inputs[0], state)
-    local = cell.linearize(inputs[0], state)
+    slopes = slopes_of(linearized(cell, inputs[0], state))
     for b in range(inputs.shape[1]):
         own = slice(b, b + 1)
         x, mine = inputs[:, own], tuple(part[own] for part in state)
@@ -110,8 +110,7 @@ def _mixing(cell: Cell, inputs: Tensor, state: State) -> float:
         worst = max(worst, agree(found, flat(cell.unroll(x, mine)), f"sequence {b}'s alone, by unroll"))
         found = [part[own] for part in stepped]
         worst = max(worst, agree(found, cell.step(x[0], mine), f"sequence {b}'s alone, by step"))
-        alone = cell.linearize(x[0], mine)
-        found = [local.by_state[:, :, own], local.by_gate[:, :, own], local.transition[own]]
-        expected = [alone.by_state, alone.by_gate, alone.transition]
-        worst = max(worst, agree(found, expected, f"sequence {b}'s alone, by linearize"))
+        alone = list(slopes_of(linearized(cell, x[0], mine)).values())
+        found = [slope[own] for slope in slopes.values()]
+        worst = max(worst, agree(found, alone, f"sequence {b}'s alone, by linearize"))
     return worst

@@ -13,6 +13,7 @@ import torch
 
 from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
 from throughtime.networks import CELLS
+from throughtime.networks.registry import Maker
 from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.execution.local import worker_pool
@@ -70,8 +71,12 @@ class Part:
 KINDS: dict[str, Callable[[str], list[Check[Any]]]] = {
     "algorithm": lambda spec: list(algorithm_checks(make_algorithm(spec))),
     "task": lambda spec: list(task_checks(make_task(spec))),
-    "cell": lambda name: list(cell_checks(CELLS.get(name))),
+    "cell": lambda spec: _cell_checks(CELLS.maker(spec)),
 }
+
+
+def _cell_checks(maker: Maker) -> list[Check[Any]]:
+    return list(cell_checks(maker, getattr(maker.cell, "expected_failures", {})))
 
 
 def parts(name_or_file: str) -> list[Part]:
