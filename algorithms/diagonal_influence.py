@@ -45,7 +45,8 @@ class DiagonalInfluence(Influence[DiagonalLinearization]):
     @torch.no_grad()
     def gradient(self, by_hidden: Tensor) -> Tensor:
         credit = by_hidden.unflatten(1, (self.cell.planes, -1)).transpose(0, 1)
-        return (credit[..., None] * self.matrix).sum(dim=(0, 1)).flatten()
+        columns: Tensor = (credit[..., None] * self.matrix).sum(dim=(0, 1)).flatten()
+        return columns
 
     @torch.no_grad()
     def by_name(self, columns: Tensor) -> dict[str, Tensor]:

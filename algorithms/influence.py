@@ -186,7 +186,6 @@ class StructuredInfluence(Influence[Linearization]):
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
         return gradient
 
-
     def _spread(self, row: Tensor, block: int | None) -> Tensor:
         """A gate's rows with a column for each of the n units, zero where a sparse cell has no weight."""
         if block is None:

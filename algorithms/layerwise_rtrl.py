@@ -120,6 +120,7 @@ def _through(layer: Cell | DiagonalCell, by_gate: Tensor) -> Downward:
         parts = credit.unflatten(1, (planes, -1)).transpose(0, 1)
         by_z = (slopes * parts[:, None]).sum(dim=0)
         terms = [by_z[gate] @ rows[block] for gate, block in enumerate(blocks) if block is not None]
-        return sum(terms[1:], terms[0])
+        by_input: Tensor = sum(terms[1:], terms[0])
+        return by_input
 
     return down

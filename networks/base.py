@@ -1,7 +1,7 @@
 """The contract of a recurrent cell: a whole window, one step, and the step's local Jacobians.
 
-`Recurrent` is any differentiable step; its Jacobians are taken densely (`dense.py`). `AnyCell` is one that a spec names.
-Every standard cell is more than that, a `Cell`: an elementwise map of affine pre-activations,
+`Recurrent` is any differentiable step; its Jacobians are taken densely (`dense.py`). `AnyCell` is one that a spec can
+name. Every standard cell is more than that, a `Cell`: an elementwise map of affine pre-activations,
 
     z_t[g] = W_g x_t + U_g h_{t-1} + b_g            (G gates)
     s_t    = φ(s_{t-1}, z_t)   unit by unit         (S state parts; part 0 is the hidden state h)
@@ -159,8 +159,8 @@ class Cell(AnyCell):
         self.hidden_size = hidden_size
         if sparsity and not self.masked:
             raise ValueError(
-                f"{type(self).__name__} has methods of its own that may read weight_hh_l0 past its mask: leave sparsity "
-                f"out, or let them use self.recurrent_weight and declare masked = True in the class"
+                f"{type(self).__name__} has methods of its own that may read weight_hh_l0 past its mask: leave "
+                f"sparsity out, or let them use self.recurrent_weight and declare masked = True in the class"
             )
         rows = hidden_size * (1 + max(block for block in self.input_blocks if block is not None))
         sizes = (rows, input_size), (rows, hidden_size), (rows,), (rows,)

@@ -89,7 +89,9 @@ class DiagonalCell(AnyCell):
     ) -> None:
         super().__init__()
         if hidden_size % self.planes:
-            raise ValueError(f"a unit's state is {self.planes} numbers: hidden_size must be a multiple; got {hidden_size}")
+            raise ValueError(
+                f"a unit's state is {self.planes} numbers: hidden_size must be a multiple; got {hidden_size}"
+            )
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.units = hidden_size // self.planes
@@ -107,7 +109,7 @@ class DiagonalCell(AnyCell):
         """
         rows = self.gates * self.units
         sizes = {"weight_ih": (rows, self.input_size), "bias_ih": (rows,)}
-        sizes |= {name: (self.units,) for name in self.unit_parameters}
+        sizes |= dict.fromkeys(self.unit_parameters, (self.units,))
         return {name: uniform(self.hidden_size, *size, generator=generator) for name, size in sizes.items()}
 
     @property
@@ -124,7 +126,8 @@ class DiagonalCell(AnyCell):
     def preactivations(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """z: for each of the G gates W_g x + b_g, (…, u), from inputs (…, m): of one step, or of a window at once."""
         bias = self.bias_ih_l0 if self.biased else None
-        return linear(inputs, self.weight_ih_l0, bias).split(self.units, dim=-1)
+        gates: tuple[Tensor, ...] = linear(inputs, self.weight_ih_l0, bias).split(self.units, dim=-1)
+        return gates
 
     def step(self, input: Tensor, state: State) -> State:
         """One time step, differentiable by autograd: input (B, m), state one tensor (B, n), the new state returned."""

@@ -82,11 +82,11 @@ class Stacked(AnyCell):
 
     def step(self, input: Tensor, state: State) -> State:
         """One step of every layer."""
-        states = []
+        seen, states = input, []
         with self.layers() as layers:
             for layer, old in zip(layers, self.by_layer(state), strict=True):
-                states.append(layer.step(input, old))
-                input = states[-1][0]
+                states.append(layer.step(seen, old))
+                seen = states[-1][0]
         return self.joined(states)
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

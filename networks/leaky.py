@@ -41,7 +41,9 @@ class Leaky(Cell):
         gain: float = 1.0,
     ) -> None:
         if not 0 < leak <= 1:
-            raise ValueError(f"leak is the share of a state that is renewed at each step, above 0 and at most 1; got {leak}")
+            raise ValueError(
+                f"leak is the share of a state that is renewed at each step, above 0 and at most 1; got {leak}"
+            )
         super().__init__(
             input_size, hidden_size, generator=generator, dtype=dtype, sparsity=sparsity, init=init, gain=gain
         )

@@ -97,7 +97,7 @@ class Network(nn.Module):
         return self.cell.step(input, state)
 
     def linearize(self, input: Tensor, state: State) -> Linearization | DiagonalLinearization | DenseLinearization:
-        """One step with its local Jacobians, for forward-mode algorithms: in the cell's own structure, or dense ones."""
+        """One step with its local Jacobians, for forward-mode algorithms: in the cell's structure, or dense ones."""
         if isinstance(self.cell, Cell | DiagonalCell) and self.cell.structured:
             return self.cell.linearize(input, state)
         return linearize_densely(self, input, state)

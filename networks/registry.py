@@ -71,7 +71,9 @@ class Cells(Registry[AnyCell]):
         allowed = self.parameters(found)
         for one in ("input_size", "hidden_size", "generator", "dtype"):
             if one in written and one not in allowed:
-                raise BadInput(f"cell {name!r}: {one} is its network's to give, not its spec's; {nearest(one, allowed)}")
+                raise BadInput(
+                    f"cell {name!r}: {one} is its network's to give, not its spec's; {nearest(one, allowed)}"
+                )
         checked = check_parameters(f"cell {name!r}", allowed, written)
         layers = checked.pop("layers", 1)
         return Maker(format_spec(name, written), found, checked, layers)

@@ -15,7 +15,7 @@ Start = Literal["default", "orthogonal", "identity"]
 
 
 def uniform(units: int, *shape: int, generator: torch.Generator | None) -> Tensor:
-    """Drawn from uniform(−1/√units, 1/√units), as torch.nn draws the parameters of a recurrent layer."""
+    """Numbers between −1/√units and 1/√units, as torch.nn draws the parameters of a recurrent layer."""
     bound = 1 / math.sqrt(units)
     return torch.empty(shape, dtype=torch.float64, device="cpu").uniform_(-bound, bound, generator=generator)
 
@@ -36,7 +36,8 @@ def recurrent(start: str, drawn: Tensor, generator: torch.Generator | None) -> T
 def _orthogonal(n: int, generator: torch.Generator | None) -> Tensor:
     """Of all orthogonal matrices (n, n) with equal chances: the signs of R's diagonal make Q unique."""
     q, r = torch.linalg.qr(torch.empty(n, n, dtype=torch.float64, device="cpu").normal_(generator=generator))
-    return q * r.diagonal().sign()
+    signed: Tensor = q * r.diagonal().sign()
+    return signed
 
 
 def kept(sparsity: float, rows: int, n: int, generator: torch.Generator | None) -> Tensor | None:

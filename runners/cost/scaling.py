@@ -162,12 +162,12 @@ DIAGONAL: dict[str, dict[tuple[Quantity, Axis], Law]] = {
 LAWS["online"] = LAWS["truncated"] | {("flops", "length"): Law(1, 1, "depth times full BPTT's step")}
 
 
-def theory(spec: str, axis: Axis, cell: str) -> dict[Quantity, Law]:
+def theory(spec: str, axis: Axis, cell: str = "rnn") -> dict[Quantity, Law]:
     """The laws of an algorithm along an axis; of one that is not known, what its promise to be online says."""
     algorithm, name, maker = make_algorithm(spec), parse_spec(spec)[0], CELLS.maker(cell)
     known = LAWS.get(name, {})
     if issubclass(maker.cell, DiagonalCell) and maker.layers == 1:
-        plain = {("flops", "hidden_size"): Law(1, 1, "a step multiplies by W, n × m")}
+        plain: dict[tuple[Quantity, Axis], Law] = {("flops", "hidden_size"): Law(1, 1, "a step multiplies by W, n × m")}
         known = {**known, **(plain if known else {}), **DIAGONAL.get(name, {})}
     laws = {quantity: law for (quantity, along), law in known.items() if along == axis}
     if name == "online" and math.isinf(algorithm.exact_up_to) and axis == "length":

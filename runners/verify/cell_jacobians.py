@@ -1,5 +1,7 @@
 """A cell's local Jacobians, as `linearize` tells them, against autograd's."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -104,13 +106,14 @@ def _rebuilt_by_parameter(cell: AnyCell, local: Local, name: str, b: int, x: Ten
     parameter, one = cell.get_parameter(name), x.new_ones(1)
     if isinstance(local, DenseLinearization):
         return local.by_parameters[name][b].reshape(-1, *parameter.shape)
+    blocks: Sequence[int | None]
     seen = {"weight_ih_l0": x, "bias_ih_l0": one, "weight_hh_l0": h, "bias_hh_l0": one}.get(name)
     if isinstance(cell, DiagonalCell) and isinstance(local, DiagonalLinearization):
         own = name.removesuffix("_l0")
         if own in cell.unit_parameters:
             slopes = local.by_unit[:, cell.unit_parameters.index(own), b]
             return torch.cat([slope.diag() for slope in slopes])
-        blocks, n, S, mask = tuple(range(cell.gates)), cell.units, cell.planes, None
+        blocks, n, S, mask = range(cell.gates), cell.units, cell.planes, None
     else:
         assert isinstance(cell, Cell)
         blocks = cell.input_blocks if "ih" in name else cell.hidden_blocks

@@ -51,10 +51,25 @@ MISTAKES = {
         "budget = 64",
         ["budget: must be a table, such as { steps = 1000 }; got 64"],
     ),
-    "a cell with parameters": (
+    "a cell with a parameter of another": (
         "seeds = 2",
-        'seeds = 2\ncells = ["rnn(units=3)"]',
-        ["the cell 'rnn' takes no parameters, got units", "hidden_size"],
+        'seeds = 2\ncells = ["rnn(leak=0.1)"]',
+        ["cell 'rnn' has no parameter 'leak'", "There is: sparsity, init, gain, layers"],
+    ),
+    "a cell with a size of its own": (
+        "seeds = 2",
+        'seeds = 2\ncells = ["rnn(hidden_size=3)"]',
+        ["cell 'rnn': hidden_size is its network's to give, not its spec's"],
+    ),
+    "a cell that another size would suit": (
+        "seeds = 2",
+        'seeds = 2\nhidden_size = 3\ncells = ["lru"]',
+        ["cell 'lru': a unit's state is 2 numbers: hidden_size must be a multiple; got 3"],
+    ),
+    "a cell in two spellings": (
+        "seeds = 2",
+        'seeds = 2\ncells = ["leaky", "leaky(leak=0.5)"]',
+        ["cells: 'leaky' and 'leaky(leak=0.5)' are one cell in two spellings; list it once: leaky"],
     ),
     "malformed TOML": ("seeds = 2", "seeds = = 2", ["is not valid TOML", "line 8"]),
 }

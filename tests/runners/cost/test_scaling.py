@@ -72,6 +72,19 @@ def test_exact_counters_have_the_exponents_of_theory(cell, grid, algorithm):
     assert found.verdict == "agrees", found.measured
 
 
+@pytest.mark.parametrize("cell", ["lru", "elstm"])
+def test_rtrl_on_a_diagonal_cell_carries_as_many_numbers_as_there_are_parameters(cell):
+    found = scaling(
+        counted("rtrl", cell, "hidden_size", [32, 64, 128, 256], length=4, batch_size=4),
+        cell,
+        "rtrl",
+        "hidden_size",
+        "",
+    )
+    assert {name: (law.low, law.high) for name, law in found.laws.items()} == {"flops": (1, 1), "peak_bytes": (1, 1)}
+    assert found.verdict == "agrees", found.measured
+
+
 def test_the_laws_that_are_asked_for_most():
     laws = {(name, axis): theory(name, axis) for name in ("full", "rtrl") for axis in ("length", "hidden_size")}
     said = {at: (str(law["flops"]), str(law["peak_bytes"])) for at, law in laws.items()}

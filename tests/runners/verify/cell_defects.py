@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from throughtime.networks import CELLS, Cell
+from throughtime.networks import CELLS, Cell, DiagonalCell
 
-RNN, LSTM, GRU = (CELLS.get(name) for name in ("rnn", "lstm", "gru"))
+RNN, LSTM, GRU, LRU, ELSTM = (CELLS.get(name) for name in ("rnn", "lstm", "gru", "lru", "elstm"))
 
 
 class Plain(Cell):
@@ -29,6 +29,15 @@ class Integrator(Cell):
     def activate(self, state, z):
         total = 0.9 * state[1] + z[0].tanh()
         return z[1].sigmoid() * total, total
+
+
+class Trace(DiagonalCell):
+    """What an author of a diagonal cell writes first: a decay of each unit's own."""
+
+    unit_parameters = ("decay",)
+
+    def activate(self, state, z, own):
+        return (own[0].sigmoid() * state[0] + z[0].tanh(),)
 
 
 class StartsFromOnes(GRU):
@@ -216,6 +225,24 @@ class HasAGain(Plain):
         return ((self.gain * z[0]).sin(),)
 
 
+class TurnsTheOtherWay(LRU):
+    def derivatives(self, state, z, own):
+        new, by_state, by_gate, by_unit = super().derivatives(state, z, own)
+        return new, by_state.transpose(0, 1), by_gate, by_unit
+
+
+class ForgetsWhatItsOwnParameterDoes(LRU):
+    def derivatives(self, state, z, own):
+        new, by_state, by_gate, by_unit = super().derivatives(state, z, own)
+        return new, by_state, by_gate, torch.cat([0 * by_unit[:, :1], by_unit[:, 1:]], dim=1)
+
+
+class ForgetsTheGatesPath(ELSTM):
+    def derivatives(self, state, z, own):
+        new, _, by_gate, by_unit = super().derivatives(state, z, own)
+        return new, (z[0] + own[0] * state[0]).sigmoid()[None, None], by_gate, by_unit
+
+
 class UpdatesInPlace(GRU):
     def step(self, input, state):
         (new,) = super().step(input, state)
@@ -296,6 +323,9 @@ DEFECTS = {
         SwapsTwoGates,
         SwapsPartsAndGates,
         HasAGain,
+        TurnsTheOtherWay,
+        ForgetsWhatItsOwnParameterDoes,
+        ForgetsTheGatesPath,
     ],
     "leaves_the_rest_alone": [UpdatesInPlace, NormalisesItsWeights, ScalesItsInputs, DropsOut, TurnsGradientsOff],
     "serves_each_precision_and_device": [MakesDoubles, HalfPrecisionInside, KeepsAConstantBeside],

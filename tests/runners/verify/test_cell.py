@@ -1,7 +1,7 @@
 """Every built-in cell holds what it promises, and every seeded defect is caught by its check."""
 
 import pytest
-from cell_defects import DEFECTS, Integrator, Plain, StartsFromOnes
+from cell_defects import DEFECTS, Integrator, Plain, StartsFromOnes, Trace
 
 from throughtime.networks import CELLS
 from throughtime.runners.verify.cell import CHECKS, cell_checks, check_cell
@@ -19,7 +19,25 @@ def test_a_built_in_holds_what_it_promises(name, number):
     cell_checks(CELLS.get(name))[number]()
 
 
-@pytest.mark.parametrize("cell", [Plain, Integrator])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "rnn(sparsity=0.5)",
+        "gru(sparsity=0.75, init='orthogonal')",
+        "lstm(forget_bias=1.0, sparsity=0.25)",
+        "leaky(leak=0.1, sparsity=0.5)",
+        "lru(r_min=0.5, r_max=0.9, max_phase=0.3)",
+        "gru(layers=2, sparsity=0.5)",
+        "lstm(layers=2)",
+        "rtu(layers=2)",
+        "elstm(layers=3)",
+    ],
+)
+def test_a_spec_with_parameters_holds_it_too(spec):
+    assert {finding.outcome for finding in check_cell(CELLS.maker(spec))} == {"passed"}
+
+
+@pytest.mark.parametrize("cell", [Plain, Integrator, Trace])
 def test_a_cell_that_owes_no_more_than_its_sizes_and_its_map_is_sound(cell):
     assert {finding.outcome for finding in check_cell(cell)} == {"passed"}
 
