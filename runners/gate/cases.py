@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from throughtime.algorithms import ALGORITHMS
+from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts.specs import parse_spec
 from throughtime.runners.training.workload import Workload
 
@@ -15,6 +15,7 @@ LENGTHS = {
     "online(depth=5)": 10,
     "stochastic(length=10)": 20,
     "rtrl": 10,
+    "layerwise_rtrl": 5,
     "uoro": 5,
     "readout_only": 20,
 }
@@ -39,7 +40,9 @@ class Case:
         return Workload(self.algorithm, self.cell, LENGTHS[self.algorithm], HIDDEN_SIZE, BATCH_SIZE)
 
 
-CASES = [Case(algorithm, cell) for algorithm in LENGTHS for cell in CELLS]
+CASES = [Case(algorithm, cell) for algorithm in LENGTHS for cell in make_algorithm(algorithm).shown_on or CELLS]
+CASES += [Case("full", "leaky"), Case("full", "lru"), Case("rtrl", "lru"), Case("rtrl", "elstm")]
+CASES += [Case("rtrl", "rnn(sparsity=0.75)"), Case("rtrl", "rnn(layers=2)")]
 """What tier 0 counts and `tests/benchmarks` times."""
 
 TIMED = [

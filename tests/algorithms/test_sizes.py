@@ -17,6 +17,7 @@ SPECS = {
     "online": "online(depth=3)",
     "stochastic": "stochastic(length=2, burn_in=1)",
     "rtrl": "rtrl",
+    "layerwise_rtrl": "layerwise_rtrl",
     "uoro": "uoro",
     "readout_only": "readout_only",
 }
