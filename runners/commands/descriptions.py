@@ -183,13 +183,22 @@ def _served(part: type[Algorithm] | Algorithm) -> list[str]:
     if cls.refuses is Algorithm.refuses:
         return []
     try:
-        with contained(f"asking {cls.__name__} which cells it serves"):
+        with contained(f"making {cls.__name__}"):
             algorithm = part if isinstance(part, Algorithm) else cls()
-            reasons = {name: algorithm.refuses(_small(name)) for name in CELLS.names()}
     except (TypeError, Broken) as error:
         return [f"cells:       not shown ({error})"]
+    reasons = {name: _refusal(algorithm, name) for name in CELLS.names()}
     lines = [f"cells:       {', '.join(name for name, reason in reasons.items() if not reason) or 'none'}"]
     return lines + [f"             not {name}: {reason}" for name, reason in reasons.items() if reason]
+
+
+def _refusal(algorithm: Algorithm, cell: str) -> str:
+    """Why it does not serve a cell; of one that fails when it is asked, which may know no such cells, that."""
+    try:
+        with contained(f"asking it whether it serves {cell}"):
+            return algorithm.refuses(_small(cell))
+    except Broken as error:
+        return str(error)
 
 
 def _small(cell: str) -> Network:

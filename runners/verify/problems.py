@@ -168,11 +168,22 @@ def served(algorithm: Algorithm) -> list[str]:
     """
     reasons: dict[str, str] = {}
     for cells in (algorithm.shown_on or CELLS, [name for name in EVERY_CELL.names() if name not in CELLS]):
-        reasons |= {cell: algorithm.refuses(make_problem(cell).network) for cell in cells}
+        reasons |= {cell: _refusal(algorithm, cell) for cell in cells}
         if found := [cell for cell in cells if not reasons[cell]]:
             return found
     told = "; ".join(f"{cell}: {reason}" for cell, reason in reasons.items())
     raise NotPromised(f"it serves no cell that is known here ({told}): load the plugin that has its cell beside it")
+
+
+def _refusal(algorithm: Algorithm, cell: str) -> str:
+    """Why it does not serve a cell; one that fails when it is asked may know no such cells, but for the usual ones."""
+    problem = make_problem(cell)
+    try:
+        return algorithm.refuses(problem.network)
+    except Exception as error:
+        if cell in CELLS:
+            raise
+        return f"it fails when it is asked: {error}"
 
 
 def problem_for(algorithm: Algorithm, length: int = 7, size: int = 3, **options: Any) -> Problem:

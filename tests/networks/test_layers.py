@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from throughtime.networks import CELLS, Stacked, make_network
+from throughtime.networks import CELLS, AnyCell, Stacked, make_network
 from throughtime.networks.dense import linearize_densely
 from throughtime.networks.flat import flat_of
 
@@ -83,6 +83,36 @@ def test_names_of_every_kind_of_tensor():
         "theta_l1",
         "gamma_l1",
     ]
+
+
+class Nested(AnyCell):
+    """Another's cell, of no structure: its parameters have names without a layer's number, and one a module's."""
+
+    state_parts = 1
+
+    def __init__(self, input_size, hidden_size, *, generator=None, dtype=torch.float32):
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.gain = nn.Parameter(torch.rand(hidden_size, generator=generator, dtype=torch.float64).to(dtype))
+        self.map = nn.utils.skip_init(nn.Linear, input_size, hidden_size, bias=False, dtype=dtype)
+        with torch.no_grad():
+            self.map.weight.copy_(torch.rand(self.map.weight.shape, generator=generator, dtype=torch.float64))
+
+    def step(self, input, state):
+        return ((self.gain * state[0] + self.map(input)).tanh(),)
+
+
+def test_names_without_a_layers_number_are_given_one():
+    layers = [
+        Nested(m, n, dtype=torch.float64, generator=draws(1)),
+        Nested(n, n, dtype=torch.float64, generator=draws(2)),
+    ]
+    twins = copy.deepcopy(layers)
+    cell = Stacked(layers)
+    assert list(cell.state_dict()) == ["gain", "map_weight", "gain_l1", "map_weight_l1"]
+    inputs, state = data(cell)
+    lower = twins[0].step(inputs[0], state[1:])
+    assert torch.equal(cell.step(inputs[0], state)[0], twins[1].step(lower[0], state[:1])[0])
 
 
 def test_layers_start_apart():

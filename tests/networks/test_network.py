@@ -127,12 +127,12 @@ def test_size_below_one_is_named(size, value):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("lsmt", "no cell is called 'lsmt'; did you mean 'lstm'? There is: gru, lstm, rnn"),
+        ("lsmt", "no cell is called 'lsmt'; did you mean 'lstm'? There is: elstm, gru, leaky, lru, lstm, rnn, rtu"),
         ("LSTM", "no cell is called 'LSTM'; did you mean 'lstm'?"),
         ("transformer", "no cell is called 'transformer'; "),
-        ("rnn.RNN", "no cell is called 'rnn.RNN'; "),
+        ("rnn.RNN", "'rnn.RNN' can't be read; write a name, or a name with parameters"),
         ("network", "no cell is called 'network'; "),
-        ("", "no cell is called ''; "),
+        ("", "'' can't be read; write a name, or a name with parameters"),
     ],
     ids=["typo", "capitals", "unknown", "dotted", "helper", "empty"],
 )

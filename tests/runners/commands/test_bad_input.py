@@ -62,8 +62,8 @@ MISTAKES = {
         ["cell 'rnn': hidden_size is its network's to give, not its spec's"],
     ),
     "a cell that another size would suit": (
-        "seeds = 2",
-        'seeds = 2\nhidden_size = 3\ncells = ["lru"]',
+        "hidden_size = 4",
+        'hidden_size = 3\ncells = ["lru"]',
         ["cell 'lru': a unit's state is 2 numbers: hidden_size must be a multiple; got 3"],
     ),
     "a cell in two spellings": (

@@ -160,7 +160,7 @@ WRONG = {
     "no such file": ("nowhere.py", None, "a plugin is a Python file, and there is none"),
     "no Python": ("plugin.txt", GOOD, "a plugin is a Python file"),
     "no name for a module": ("my-plugin.py", GOOD, "letters, digits and underscores"),
-    "nothing in it": ("empty.py", "x = 1", "it needs a class derived from one of Algorithm, Forcing, Task, Cell"),
+    "nothing in it": ("empty.py", "x = 1", "it needs a class derived from one of Algorithm, Forcing, Task, AnyCell"),
     "unfinished": (
         "unfinished.py",
         "from throughtime.algorithms import Algorithm\nclass Mine(Algorithm): pass",
@@ -448,8 +448,9 @@ class TestRefusal:
 
     def test_describe_says_which_cells_it_serves(self, suite):
         text = description("tenth")
-        assert "cells:       rnn" in text
+        assert "cells:       leaky, rnn\n" in text
         assert "not lstm: it knows one gate, and there are 4" in text
+        assert "not lru: asking it whether it serves lru failed" in text
 
     def test_one_that_fails_when_it_is_asked_is_a_row(self, write, tmp_path):
         load_plugin(write(text=GOOD.replace("    def updates(", REFUSING.replace("return", "1 / 0\n        return"))))
