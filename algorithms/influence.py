@@ -80,8 +80,8 @@ class StructuredInfluence(Influence[Linearization]):
         n, m, S = cell.hidden_size, cell.input_size, cell.state_parts
         gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
         # For each row of U the units whose weights are kept, (blocks, n, k); None: all.
-        self.kept = None if cell.mask is None else cell.mask.nonzero()[:, 1].view(-1, n, int(cell.mask[0].sum()))
-        k = n if self.kept is None else self.kept.shape[2]
+        self.kept = None if cell.mask is None else _places(cell.mask, cell.fan_in).view(-1, n, cell.fan_in)
+        k = n if self.kept is None else cell.fan_in
         self.widths = [m * (i is not None) + k * (h is not None) + 1 for i, h in gates]
         # Neighbouring gates that see the same features are one view of the matrix.
         self.groups = [
@@ -195,6 +195,11 @@ class StructuredInfluence(Influence[Linearization]):
         before, hidden, bias = row.split([row.shape[1] - kept.shape[1] - 1, kept.shape[1], 1], dim=1)
         whole = hidden.new_zeros(len(row), self.cell.hidden_size).scatter_(1, kept, hidden)
         return torch.cat([before, whole, bias], dim=1)
+
+
+def _places(mask: Tensor, number: int) -> Tensor:
+    """Of each row of a mask the columns that are true, (rows, number), in order and without a word from the device."""
+    return mask.byte().argsort(dim=1, descending=True, stable=True)[:, :number]
 
 
 def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:

@@ -123,6 +123,7 @@ class Cell(AnyCell):
         input_blocks: for each gate, the block of weight_ih and bias_ih that feeds it, or None.
         hidden_blocks: for each gate, the block of weight_hh and bias_hh that feeds it, or None.
         structured: whether `linearize` is that of `step`; a subclass with another step and no `linearize` has none.
+        fan_in: how many recurrent weights a unit has in each gate; an instance's.
         masked: whether its methods read the recurrent weights from `recurrent_weight`, so that `sparsity` holds; a
             subclass with an `unroll`, `step`, `preactivations` or `linearize` of its own has to say so.
     """
@@ -171,12 +172,13 @@ class Cell(AnyCell):
         self.weight_hh_l0 = nn.Parameter((U if mask is None else U * mask).to(dtype))
         self.bias_ih_l0 = nn.Parameter(b_ih.to(dtype))
         self.bias_hh_l0 = nn.Parameter(b_hh.to(dtype))
+        self.fan_in = hidden_size if mask is None else int(mask[0].sum())
         if mask is not None:
             self.register_buffer("mask_hh_l0", mask)
 
     @property
     def mask(self) -> Tensor | None:
-        """Which recurrent weights there are, (blocks·n, n); None: all of them."""
+        """Which recurrent weights there are, (blocks·n, n), `fan_in` in every row; None: all of them."""
         return self._buffers.get("mask_hh_l0")
 
     @property

@@ -92,7 +92,7 @@ class LeakyRecurrence(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """g_t = ∂L/∂h_t + (1 − λ) g_{t+1} + Uᵀ δ_{t+1},  δ_t = λ (1 − a_t²) ∘ g_t; a product for each weight."""
         x, W, U, states, renewed = ctx.saved_tensors
-        delta = torch.addcmul(grad.new_tensor(ctx.leak), renewed, renewed, value=-ctx.leak)
+        delta = torch.addcmul(grad.new_full((), ctx.leak), renewed, renewed, value=-ctx.leak)
         deltas, grads = delta.unbind(), grad.unbind()
         total = grads[-1]
         for t in range(len(deltas) - 1, 0, -1):

@@ -7,6 +7,8 @@ from test_cell_kinds import apart, estimate, expected_of, make
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import Network, Recurrent
+from throughtime.tasks import Batch
+from throughtime.tasks.losses import squared_error
 
 ONE = [spec for spec in SPECS if "layers" not in spec]
 MORE = [spec for spec in SPECS if "layers" in spec]
@@ -88,6 +90,19 @@ class _Layer:
 
     def named_buffers(self):
         return self.buffers
+
+
+@pytest.mark.parametrize("spec", MORE)
+def test_in_two_batches_as_in_one(spec):
+    network, whole = make(spec, masked=False, length=8)
+    algorithm, total, carry = make_algorithm("layerwise_rtrl"), {}, None
+    for a, b in ((0, 5), (5, 8)):
+        part = Batch(whole.inputs[a:b], whole.targets[a:b], squared_error)
+        for update in algorithm.updates(network, part, carry):
+            carry = update.carry
+            for name, parameter in network.named_parameters():
+                total[name] = total.get(name, 0) + parameter.grad / 8
+    assert apart(total, estimate("layerwise_rtrl", network, whole)) < 1e-12
 
 
 def test_it_refuses_a_step_around_the_layers():

@@ -27,8 +27,13 @@ ON_RNN = [(spec, "rnn", forcing) for spec in SPECS for forcing in FORCINGS]
 BY_FULL = [(spec, cell, forcing) for spec in ("full", "rtrl") for cell in ("lstm", "gru") for forcing in FORCINGS]
 
 
+OTHERS = ["leaky(sparsity=0.5)", "gru(sparsity=0.5)", "lru", "elstm", "lru(layers=2)", "rnn(layers=2)"]
+KINDS = [(spec, cell, forcing) for spec in ("full", "rtrl") for cell in OTHERS for forcing in ("teacher", "free")]
+KINDS += [("layerwise_rtrl", cell, "teacher") for cell in OTHERS]
+
+
 @pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk")
-@pytest.mark.parametrize(("spec", "cell", "forcing"), [*ON_RNN, *BY_FULL])
+@pytest.mark.parametrize(("spec", "cell", "forcing"), [*ON_RNN, *BY_FULL, *KINDS])
 def test_nothing_is_asked_of_the_device(spec, cell, forcing):
     algorithm = make_algorithm(spec)
     if forcing == "professor" and not algorithm.backward_mode:
