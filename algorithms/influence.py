@@ -199,7 +199,7 @@ class StructuredInfluence(Influence[Linearization]):
 
 def _places(mask: Tensor, number: int) -> Tensor:
     """Of each row of a mask the columns that are true, (rows, number), in order and without a word from the device."""
-    return mask.byte().argsort(dim=1, descending=True, stable=True)[:, :number]
+    return mask.byte().argsort(dim=1, descending=True, stable=True)[:, :number].clone()  # not a view of all columns
 
 
 def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:
