@@ -10,6 +10,8 @@ its columns' immediate term is ∂s_t/∂ŷ_{t-1} · (h_{t-1}, 1). Of a diagonal
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
 from itertools import groupby
 from typing import Generic, TypeVar
 
@@ -31,7 +33,13 @@ Local = TypeVar("Local", Linearization, DiagonalLinearization, DenseLinearizatio
 
 
 class Influence(ABC, Generic[Local]):
-    """∂s_t/∂θ for all parameters θ that the state depends on, zero at a sequence's start."""
+    """∂s_t/∂θ for all parameters θ that the state depends on, zero at a sequence's start.
+
+    Attributes:
+        feedback: (o, n), by which the loss's slopes at the outputs reach the units; None: by the readout's weights.
+    """
+
+    feedback: Tensor | None = None
 
     @abstractmethod
     def copy(self) -> "Influence[Local]":
@@ -87,9 +95,7 @@ class StructuredInfluence(Influence[Linearization]):
         self.groups = [
             (*sees, len(list(same))) for sees, same in groupby((i is not None, h is not None) for i, h in gates)
         ]
-        self.outputs = 0
-        if isinstance(network, ClosedLoop) and not network.symbolic:  # a symbol's choice has no derivative
-            self.outputs = network.readout.out_features
+        self.outputs = outputs_fed_back(network)
         P = n * sum(self.widths) + self.outputs * (n + 1)
         self._buffers = tuple(cell.weight_hh_l0.new_zeros(batch_size, S * n, P) for _ in range(2))
         self._now = 0
@@ -100,9 +106,8 @@ class StructuredInfluence(Influence[Linearization]):
         return self._buffers[self._now]
 
     def copy(self) -> "StructuredInfluence":
-        other = StructuredInfluence.__new__(StructuredInfluence)
-        other.cell, other.outputs, other._now = self.cell, self.outputs, 0
-        other.widths, other.groups, other.kept = self.widths, self.groups, self.kept
+        other = copy(self)
+        other._now = 0
         other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
@@ -170,17 +175,12 @@ class StructuredInfluence(Influence[Linearization]):
 
     @torch.no_grad()
     def by_name(self, columns: Tensor) -> dict[str, Tensor]:
-        n, m, cell = self.cell.hidden_size, self.cell.input_size, self.cell
+        n, cell = self.cell.hidden_size, self.cell
         *gates, readout = columns.split([*(n * width for width in self.widths), self.outputs * (n + 1)])
         rows = [gate.view(n, width) for gate, width in zip(gates, self.widths, strict=True)]
         if self.kept is not None:
             rows = [self._spread(row, block) for row, block in zip(rows, cell.hidden_blocks, strict=True)]
-        gradient = {
-            "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),
-            "cell.weight_hh_l0": _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1)),
-            "cell.bias_ih_l0": _by_block(rows, cell.input_blocks, -1),
-            "cell.bias_hh_l0": _by_block(rows, cell.hidden_blocks, -1),
-        }
+        gradient = cell_gradients(cell, rows)
         if self.outputs:
             readout = readout.view(self.outputs, n + 1)
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
@@ -202,7 +202,35 @@ def _places(mask: Tensor, number: int) -> Tensor:
     return mask.byte().argsort(dim=1, descending=True, stable=True)[:, :number].clone()  # not a view of all columns
 
 
-def _by_block(rows: list[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:
+def cell_of(network: Network) -> Cell:
+    """A structured network's cell."""
+    assert isinstance(network.cell, Cell)
+    return network.cell
+
+
+def outputs_fed_back(network: Network | None) -> int:
+    """The numbers of the output that is fed back and differentiated; 0 in an open loop: a choice has no derivative."""
+    return network.readout.out_features if isinstance(network, ClosedLoop) and not network.symbolic else 0
+
+
+def cell_gradients(cell: Cell, rows: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The gradient of each of a cell's parameters, by name.
+
+    Args:
+        cell: whose parameters.
+        rows: for each gate the gradient of its n rows of weights, each for what the gate sees: x (m), h (n), 1.
+    """
+    m, n, mask = cell.input_size, cell.hidden_size, cell.mask
+    recurrent = _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1))
+    return {
+        "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),
+        "cell.weight_hh_l0": recurrent if mask is None else recurrent * mask,
+        "cell.bias_ih_l0": _by_block(rows, cell.input_blocks, -1),
+        "cell.bias_hh_l0": _by_block(rows, cell.hidden_blocks, -1),
+    }
+
+
+def _by_block(rows: Sequence[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:
     """Some columns of each gate's rows (n, width), added up for each of a weight's blocks."""
     number = 1 + max(block for block in blocks if block is not None)
     of_block: list[list[Tensor]] = [[] for _ in range(number)]

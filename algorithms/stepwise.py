@@ -19,10 +19,11 @@ class StepGradients:
     Args:
         network: whose parameters.
         targets: how many targets the steps hold together.
+        feedback: (o, n), which stands for a linear readout's weights on the way back to the units; None: they do.
     """
 
-    def __init__(self, network: Network, targets: int) -> None:
-        self.network, self.targets = network, targets
+    def __init__(self, network: Network, targets: int, feedback: Tensor | None = None) -> None:
+        self.network, self.targets, self.feedback = network, targets, feedback
         self.readout = {f"readout.{name}": p for name, p in network.readout.named_parameters()}
         self.loss: Tensor | float = 0.0
         self.gradients: dict[str, Tensor] = {}
@@ -60,7 +61,8 @@ class StepGradients:
         with torch.enable_grad():  # of the loss alone: autograd costs more than the readout's three products
             loss = step.losses(outputs.requires_grad_()[None]).sum() / self.targets
             (by_output,) = torch.autograd.grad(loss, outputs)
-        return loss.detach(), (by_output @ weight, by_output.T @ hidden, by_output.sum(0))
+        back = weight if self.feedback is None else self.feedback
+        return loss.detach(), (by_output @ back, by_output.T @ hidden, by_output.sum(0))
 
     def update(self, batch: Batch, start: int, stop: int, carry: Any) -> Update:
         """Fill ``p.grad`` with what was added up, zeros where nothing was; the batch's steps start … stop − 1."""

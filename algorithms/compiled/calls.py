@@ -11,7 +11,7 @@ from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import rtrl, states, uoro, windows
+from . import rtrl, states, traces, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
@@ -26,8 +26,12 @@ _KERNELS = {
     "window": {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window},
     "states": {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states},
     "rtrl": {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step},
+    "traces": {"rnn": traces.rnn_step, "gru": traces.gru_step, "lstm": traces.lstm_step},
     "uoro": {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step},
 }
+
+_NO_FEEDBACK = {kind: np.empty((0, 0), name) for kind, name in ((torch.float32, "f4"), (torch.float64, "f8"))}
+"""Slopes go back by the readout's weights."""
 
 _LOADED: set[tuple[str, str, torch.dtype]] = set()
 
@@ -102,12 +106,25 @@ class Kernels:
             self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind)
 
+    def traces(
+        self, t: int, old: Tensor, new: Tensor, traces: Tensor, own_weight: bool, feedback: Tensor | None, targets: int
+    ) -> float:
+        """Step t of the local rules: its part of the mean loss over so many targets.
+
+        The state goes from old to new, (S, B, n); the traces (B, S, G, n, m + n + 1) are changed in place; to the vector
+        of gradients the part's is added.
+        """
+        back = _NO_FEEDBACK[self.kind] if feedback is None else feedback.numpy()
+        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
+        arrays = (old.numpy(), new.numpy(), traces.numpy(), own_weight, back)
+        return self._call("traces", self.inputs[t], *arrays, *self._judged(t, t + 1), scale)
+
     def begin(self) -> None:
         """A gradient of zero, to be added to."""
         self.flat.gradients.zero_()
         self.flat.show_gradients()
 
-    def _call(self, kind: str, *arguments: np.ndarray) -> float:
+    def _call(self, kind: str, *arguments: np.ndarray | bool) -> float:
         """The loss that a kernel returns; this process's first call loads it, or compiles it."""
         kernel, use = _KERNELS[kind][self.cell], (kind, self.cell, self.kind)
         if use in _LOADED:

@@ -15,7 +15,15 @@ from .job import RunJob
 from .local import worker_pool
 from .progress import Reporter
 
-KINDS = {"full": "window", "readout_only": "states", "rtrl": "rtrl", "uoro": "uoro"}
+KINDS = {
+    "full": "window",
+    "readout_only": "states",
+    "rtrl": "rtrl",
+    "uoro": "uoro",
+    "snap": "traces",
+    "rflo": "traces",
+    "eprop": "traces",
+}
 """An algorithm by which a kernel is called, and the kernel's kind."""
 
 ALWAYS = ("full", "readout_only")
