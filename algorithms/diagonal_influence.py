@@ -6,6 +6,8 @@ A unit's state depends on its own parameters and on no other's, so what is carri
 each of its R planes, and the product with ∂s_t/∂s_{t-1} is elementwise: memory and time of a step are O(B P).
 """
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -24,8 +26,8 @@ class DiagonalInfluence(Influence[DiagonalLinearization]):
         self.matrix = cell.weight_ih_l0.new_zeros(cell.planes, batch_size, cell.units, columns)
 
     def copy(self) -> "DiagonalInfluence":
-        other = DiagonalInfluence.__new__(DiagonalInfluence)
-        other.cell, other.width, other.matrix = self.cell, self.width, self.matrix.clone()
+        other = copy(self)
+        other.matrix = self.matrix.clone()
         return other
 
     @torch.no_grad()

@@ -5,9 +5,18 @@ Communications 11, 2020).
 
 The influence of every weight along its own unit's state, and along nothing that passes from unit to unit: what the
 gates see of h_{t-1}, the unit's own included, is a constant. An LSTM's credit so runs along c alone, a GRU's along
-u ∘ h; a cell without state of its own, such as the tanh cell, has no past: there it is online(1). O(P) a sequence.
+u ∘ h; a cell without state of its own, such as the tanh cell, has no past: there it is online(1). A diagonal cell's
+units see nothing but themselves: there it is RTRL. O(P) a sequence.
 """
 
+from typing import Any
+
+import torch
+from torch import nn
+
+from throughtime.networks import Network
+
+from .influence import Influence, make_influence
 from .local import LocalRule
 
 
@@ -18,3 +27,17 @@ class Eprop(LocalRule):
         feedback: of the loss's slopes to the units: exact, by the readout's weights, or by random ones.
         update_every: steps from one update to the next; None: one update at the sequence's end.
     """
+
+    def refuses(self, network: Network) -> str:
+        """What has neither a cell's gates nor a diagonal cell's units; random feedback for what isn't linear."""
+        reason = super().refuses(network)
+        linear = isinstance(network.readout, nn.Linear)
+        return "" if network.diagonal and (linear or self.feedback == "exact") else reason
+
+    def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
+        """Traces of zero."""
+        if not network.diagonal:
+            return super().begin(network, batch_size, generator)
+        influence = make_influence(network, batch_size)
+        influence.feedback = self.weights(network, generator)
+        return influence

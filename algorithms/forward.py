@@ -1,4 +1,4 @@
-"""What algorithms share that carry ∂s_t/∂θ, or what stands for it, forward in time: RTRL's loop around any influence."""
+"""What algorithms share that carry ∂s_t/∂θ, or what stands for it, forward in time: RTRL's loop around it."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -36,9 +36,12 @@ class ForwardMode(Algorithm):
         """A recurrence without a cell's structure, whose units and gates nothing tells."""
         if network.structured:
             return ""
+        what = type(network.cell).__name__
+        if network.diagonal:
+            return f"on a diagonal cell such as {what} rtrl itself carries O(P) numbers: take rtrl"
         return (
-            f"{type(self).__name__} needs a cell's units and gates, and {type(network.cell).__name__} has no structured "
-            f"linearize; take rtrl or uoro, which do with any step"
+            f"it needs a cell's units and gates, and {what} has no structured Jacobians here (no linearize of its own, "
+            f"several layers, or a diagonal cell fed back its own output); take rtrl or uoro, which do with any step"
         )
 
     @abstractmethod

@@ -127,20 +127,27 @@ class StructuredInfluence(Influence[Linearization]):
         seen = torch.cat([local.input, state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
         parts = new.split(n, dim=1)
         if S == 1:
-            torch.bmm(local.transition, old, out=new)
+            self.from_hidden(local.transition, old, new, add=False)
         else:
             _, first, *rest = range(S)
             for part, target in enumerate(parts):
                 torch.mul(local.by_state[part, first][:, :, None], old[:, first * n : (first + 1) * n], out=target)
                 for past in rest:
                     target.addcmul_(local.by_state[part, past][:, :, None], old[:, past * n : (past + 1) * n])
-            new.baddbmm_(local.transition, old[:, :n])
+            self.from_hidden(local.transition, old[:, :n], new, add=True)
         for part, target in enumerate(parts):
             self._add_immediate(target, seen, local.by_gate[part])
         if local.by_output is not None:
             columns = new[:, :, -self.outputs * (n + 1) :].unflatten(2, (self.outputs, n + 1))
             columns.addcmul_(local.by_output[:, :, :, None], seen[:, None, None, -1 - n :])
         self.turn()
+
+    def from_hidden(self, transition: Tensor, hidden: Tensor, out: Tensor, *, add: bool) -> None:
+        """The old hidden part's influence (B, n, P) by the transition (B, S n, n), into out or added to it."""
+        if add:
+            out.baddbmm_(transition, hidden)
+        else:
+            torch.bmm(transition, hidden, out=out)
 
     def _add_immediate(self, target: Tensor, seen: Tensor, by_gate: Tensor) -> None:
         """target[b, i, (g, i, k)] += φ_z[g, b, i] · seen[b, k]: the diagonal i = i of each gate's columns."""

@@ -2,9 +2,9 @@
 
 The immediate influence of a step is one such product: every gate sees the same â = (x_t, h_{t-1}, 1), and of what its
 weights make of that, φ_z is the slope: K ⊗ â with K[(p, i), (g, i)] = φ_z[p, g, i], S n × G n. A gate that sees less
-than â, as the halves of a GRU's candidate do, has weights that aren't there for the rest, whose columns nobody reads: so
-a GRU needs no second product. In a closed loop o more columns of K are ∂s_t/∂ŷ_{t-1}: the readout's weights, for h and 1.
-A step forward is D_t A_r: O(n³) a product, with O(n²) numbers.
+than â, as the halves of a GRU's candidate do, has weights that aren't there for the rest, whose columns nobody reads:
+so a GRU needs no second product. In a closed loop o more columns of K are ∂s_t/∂ŷ_{t-1}: the readout's weights, for h
+and 1. A step forward is D_t A_r: O(n³) a product, with O(n²) numbers.
 """
 
 from copy import copy
@@ -38,6 +38,14 @@ class KroneckerSum(Influence[Linearization]):
     def seen(self, state: State, local: Linearization) -> Tensor:
         """â, (B, m + n + 1)."""
         return torch.cat([local.input, state[0], state[0].new_ones(len(state[0]), 1)], dim=1)
+
+    @torch.no_grad()
+    def advance(self, state: State, local: Linearization) -> None:
+        """Exactly, by one product more."""
+        moved, shape = self.forward(local), self.factors.shape[2:]
+        immediate = self.add_immediate(moved.new_zeros(len(moved), *shape), local)
+        self.factors = torch.cat([moved, immediate[:, None]], dim=1)
+        self.features = torch.cat([self.features, self.seen(state, local)[:, None]], dim=1)
 
     def forward(self, local: Linearization) -> Tensor:
         """D_t A_r, (B, r, S n, G n + o)."""

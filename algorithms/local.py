@@ -1,8 +1,8 @@
 """What local learning rules share: eligibility traces, and how the loss's slopes at the outputs reach the units.
 
-Exactly, by the readout's own weights; or by fixed random ones in their place (feedback alignment, Lillicrap et al. 2016),
-which no synapse would have to know. These are drawn once for a network, at its first sequence, from uniform(−1/√n, 1/√n)
-as a readout is; the instance keeps them from sequence to sequence, and the carry from batch to batch of a stream.
+Exactly, by the readout's own weights; or by fixed random ones in their place (feedback alignment, Lillicrap et al.
+2016), which no synapse would have to know. These are drawn once for a network, at its first sequence, as a
+readout is, from uniform(−1/√n, 1/√n); the instance keeps them from sequence to sequence, and the carry from batch to batch of a stream.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from throughtime.networks import Network
 
 from .forward import ForwardMode
-from .influence import Influence, cell_of
+from .influence import Influence
 from .traces import Traces
 
 
@@ -35,20 +35,21 @@ class LocalRule(ForwardMode):
 
     def refuses(self, network: Network) -> str:
         """A recurrence without a cell's structure, and random feedback in place of what isn't linear."""
-        reason = super().refuses(network)
-        if not reason and self.feedback == "random" and not isinstance(network.readout, nn.Linear):
-            reason = f"random feedback stands for a linear readout's weights, and the readout is a {type(network.readout).__name__}"
-        return reason
+        if self.feedback == "random" and not isinstance(network.readout, nn.Linear):
+            what = type(network.readout).__name__
+            return f"random feedback stands for a linear readout's weights, and the readout is a {what}; take exact"
+        return super().refuses(network)
 
     def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
         """Traces of zero."""
-        return Traces(network, batch_size, feedback=self._weights(network, generator))
+        return Traces(network, batch_size, feedback=self.weights(network, generator))
 
-    def _weights(self, network: Network, generator: torch.Generator | None) -> Tensor | None:
+    def weights(self, network: Network, generator: torch.Generator | None) -> Tensor | None:
+        """Of the feedback, (o, n): the random ones, drawn where they aren't yet; None: the readout's."""
         if self.feedback == "exact":
             return None
         if network not in self._drawn:
-            n, o = cell_of(network).hidden_size, network.readout.out_features
+            n, o = network.cell.hidden_size, int(network.readout.out_features)  # type: ignore[arg-type]
             bound, like = 1 / math.sqrt(n), next(network.readout.parameters())
             drawn = torch.empty(o, n, dtype=torch.float64, device="cpu").uniform_(-bound, bound, generator=generator)
             self._drawn[network] = drawn.to(like)

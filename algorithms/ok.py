@@ -6,7 +6,7 @@ of which r are made at random so that the mean stays and the variance is least. 
 all A the sum is a core, a matrix of r + 1 rows and columns, in two orthonormal bases, and an SVD makes it diagonal. Its
 largest singular values stay as they are. The k + 1 smallest, of sum s, become k: with z_i = √(1 − k σ_i / s), a vector
 of length 1, Z its orthonormal complement and random signs ν, X = √(s/k) diag(ν) Z has E[X Xᵀ] = diag(σ). As many are
-mixed as can be, which is where every z_i is real. Where r ≥ m + n + 1 nothing is lost, and it is RTRL; until step r too.
+mixed as leave every z_i real. Where r ≥ m + n + 1 nothing is lost, and it is RTRL; until step r too.
 """
 
 from typing import Any
@@ -45,15 +45,11 @@ class OK(ForwardMode):
     @torch.no_grad()
     def advance(self, influence: Any, state: State, local: Any, generator: torch.Generator | None) -> None:
         """One step on, and back to `rank` products where there are more."""
-        seen = influence.seen(state, local)
-        new = influence.add_immediate(torch.zeros_like(influence.factors[:, :1]).sum(1), local)
-        u = torch.cat([influence.features, seen[:, None]], dim=1)
-        A = torch.cat([influence.forward(local), new[:, None]], dim=1)
+        influence.advance(state, local)
+        u, A = influence.features, influence.factors
         if u.shape[1] > self.rank:
-            shape = A.shape[2:]
-            u, A = _reduce(u, A.flatten(2), self.rank, generator)
-            A = A.unflatten(2, shape)
-        influence.features, influence.factors = u, A
+            influence.features, reduced = _reduce(u, A.flatten(2), self.rank, generator)
+            influence.factors = reduced.unflatten(2, A.shape[2:])
 
 
 def _reduce(u: Tensor, A: Tensor, rank: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -82,6 +78,8 @@ def _mixing(sigma: Tensor, signs: Tensor) -> Tensor:
     z = torch.where(s > 0, 1 - k * sigma / s, last.to(sigma)).clamp_min(0).sqrt() * mixed
     # The reflection that takes the last unit vector to −z: its other columns are z's orthonormal complement.
     v = z + last
-    reflection = torch.eye(q, dtype=z.dtype, device=z.device) - 2 * v[:, :, None] * v[:, None] / v.square().sum(1)[:, None, None]
+    reflection = (
+        torch.eye(q, dtype=z.dtype, device=z.device) - 2 * v[:, :, None] * v[:, None] / v.square().sum(1)[:, None, None]
+    )
     scale = torch.where(mixed, (s / k).sqrt(), sigma.sqrt())
     return torch.where(mixed, signs, 1.0)[:, :, None] * reflection[:, :, :-1] * scale[:, None, :-1]

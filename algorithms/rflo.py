@@ -1,5 +1,5 @@
-"""RFLO, random feedback local online learning (Murray, "Local online learning in recurrent networks with random feedback",
-eLife 8:e43299, 2019, equations 4 and 5).
+"""RFLO, random feedback local online learning (Murray, "Local online learning in recurrent networks with random
+feedback", eLife 8:e43299, 2019, equations 4 and 5).
 
     e_t = (1 − λ) e_{t-1} + λ φ'(z_t) ∘ (x_t, h_{t-1}, 1),     ∂ℓ_t/∂θ ≈ (Bᵀ ∂ℓ_t/∂y_t) · e_t
 

@@ -5,7 +5,8 @@ Approximation", ICLR 2021).
 
 S keeps of each parameter's column the units that it reaches within `order` steps. For order 1 that is the unit that it
 belongs to: D_t's diagonal is all that is needed, O(P) time and memory. With dense recurrent weights a parameter reaches
-every unit in two steps, so order 2 already is RTRL, at its cost: higher orders are for sparse cells.
+every unit in two steps, so order 2 already is RTRL, at its cost: higher orders are for sparse cells. On a diagonal cell
+every order is RTRL, at O(P).
 """
 
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.networks import Cell, Linearization, Network, State
+from throughtime.networks import Linearization, Network, State
 
 from .forward import ForwardMode
-from .influence import Influence, StructuredInfluence, cell_of, outputs_fed_back
+from .influence import Influence, StructuredInfluence, cell_of, make_influence, outputs_fed_back
 from .traces import Traces
 
 
@@ -37,42 +38,38 @@ class Snap(ForwardMode):
 
     def refuses(self, network: Network) -> str:
         """A recurrence without a cell's structure; for orders above 1 one in which every unit is reached."""
+        if network.diagonal:
+            return ""
         if reason := super().refuses(network):
             return reason
         if self.order > 1 and bool(reached(network, self.order).all()):
             return (
-                f"every weight of {type(network.cell).__name__} reaches every unit within {self.order} steps, where snap "
-                f"is rtrl at rtrl's cost: take rtrl, snap(order=1), or a cell with sparse recurrent weights"
+                f"every weight of {type(network.cell).__name__} reaches every unit within {self.order} steps, where "
+                f"snap is rtrl at rtrl's cost: take rtrl, snap(order=1), or a cell with sparse recurrent weights"
             )
         return ""
 
     def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
         """An influence of zero, of a kind that fits the order."""
+        if network.diagonal:
+            return make_influence(network, batch_size)
         if self.order == 1:
             return Traces(network, batch_size, own_weight=True)
         return MaskedInfluence(network, batch_size, reached(network, self.order))
 
 
 def reached(network: Network, order: int) -> Tensor:
-    """Whether what is of unit j reaches unit i within so many steps, of which the first is its own: (n, n) at [i, j]."""
+    """Whether what is of unit j reaches unit i within `order` steps, its own the first of them: (n, n) at [i, j]."""
     cell = cell_of(network)
-    n = cell.hidden_size
+    n, mask = cell.hidden_size, cell.mask
     own = torch.eye(n, dtype=torch.bool, device=cell.weight_hh_l0.device)
-    # An output that is fed back joins every unit to every other.
-    joined = own | (torch.ones_like(own) if outputs_fed_back(network) else connections(cell))
+    joined = torch.ones_like(own)
+    if mask is not None and not outputs_fed_back(network):  # which joins every unit to every other
+        joined = own | mask.view(-1, n, n).any(dim=0)
     within = own
     for _ in range(order - 1):
         within = (joined.double() @ within.double()) > 0
     return within
-
-
-def connections(cell: Cell) -> Tensor:
-    """Whether unit i sees unit j by a recurrent weight of any gate, (n, n) at [i, j]."""
-    n = cell.hidden_size
-    mask = getattr(cell, "mask", None)
-    if mask is None:
-        return torch.ones(n, n, dtype=torch.bool, device=cell.weight_hh_l0.device)
-    return (mask != 0).view(-1, n, n).any(dim=0)
 
 
 class MaskedInfluence(StructuredInfluence):

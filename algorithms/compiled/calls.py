@@ -111,8 +111,8 @@ class Kernels:
     ) -> float:
         """Step t of the local rules: its part of the mean loss over so many targets.
 
-        The state goes from old to new, (S, B, n); the traces (B, S, G, n, m + n + 1) are changed in place; to the vector
-        of gradients the part's is added.
+        The state goes from old to new, (S, B, n); the traces (B, S, G, n, m + n + 1) are changed in place; to the
+        vector of gradients the part's is added.
         """
         back = _NO_FEEDBACK[self.kind] if feedback is None else feedback.numpy()
         scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING

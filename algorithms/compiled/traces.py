@@ -13,9 +13,7 @@ from .losses import slopes
 
 
 @compiled
-def advance(
-    x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_hidden: Any, own_weight: bool, traces: Any
-) -> None:
+def advance(x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_hidden: Any, own_weight: bool, traces: Any) -> None:
     """The traces (B, S, G, n, m + n + 1) one step on, in place; own_weight: a unit's own recurrent weight counts."""
     B, S, G, n, width = traces.shape
     m = x.shape[1]

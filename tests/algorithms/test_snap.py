@@ -46,7 +46,9 @@ def test_descent_ends_at_the_naive_loops_weights(case, every):
     problem = make_problem(case)
     naive = problem.naive()
     losses, _ = DenseForward(naive, first_order(naive)).run(every, RATE)
-    assert train(problem.updates(f"snap(update_every={every})"), problem.network, RATE) == pytest.approx(losses, rel=1e-9)
+    assert train(problem.updates(f"snap(update_every={every})"), problem.network, RATE) == pytest.approx(
+        losses, rel=1e-9
+    )
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
