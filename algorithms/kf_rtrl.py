@@ -4,8 +4,8 @@ Recurrent Learning with Random Kronecker Factors", NeurIPS 2018).
     u_t = p1 u_{t-1} + ν p2 â_t,     A_t = D_t A_{t-1} / p1 + ν K_t / p2,     M̃_t = u_t ⊗ A_t
 
 K_t ⊗ â_t is the step's immediate influence (see `kronecker`); p1 = √(‖D_t A_{t-1}‖ / ‖u_{t-1}‖) and
-p2 = √(‖K_t‖ / ‖â_t‖) make the noise least. The paper has a sign for each of the two terms; only their product matters, which is ν, drawn anew
-at each step for each sequence. The mean over ν is exact. Time O(G n³) a step, memory O(G n²).
+p2 = √(‖K_t‖ / ‖â_t‖) make the noise least. The paper has a sign for each of the two terms; only their product matters,
+which is ν, drawn anew at each step for each sequence. The mean over ν is exact. Time O(G n³) a step, memory O(G n²).
 """
 
 from typing import Any

@@ -2,7 +2,8 @@
 
 Exactly, by the readout's own weights; or by fixed random ones in their place (feedback alignment, Lillicrap et al.
 2016), which no synapse would have to know. These are drawn once for a network, at its first sequence, as a
-readout is, from uniform(−1/√n, 1/√n); the instance keeps them from sequence to sequence, and the carry from batch to batch of a stream.
+readout is, from uniform(−1/√n, 1/√n); the instance keeps them from sequence to sequence, and the carry from batch to
+batch of a stream.
 """
 
 import math

@@ -23,6 +23,8 @@ class RFLO(LocalRule):
         update_every: steps from one update to the next; None: one update at the sequence's end.
     """
 
+    shown_on = ("rnn", "leaky(leak=0.3)")
+
     def refuses(self, network: Network) -> str:
         """A cell without a constant leak: of several parts, or with a gate in its place."""
         if reason := super().refuses(network):

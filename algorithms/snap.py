@@ -35,6 +35,8 @@ class Snap(ForwardMode):
             raise ValueError(f"order must be at least 1, a weight's own unit; got {order}")
         self.order = order
         self.exact_up_to = order
+        if order > 1:
+            self.shown_on = ("rnn(sparsity=0.75)", "leaky(sparsity=0.75)")
 
     def refuses(self, network: Network) -> str:
         """A recurrence without a cell's structure; for orders above 1 one in which every unit is reached."""

@@ -46,7 +46,7 @@ def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     naive, algorithm = problem.naive(), make_algorithm("eprop", feedback=feedback)
     updates = algorithm.updates(problem.network, problem.batch, generator=torch.Generator().manual_seed(3))
     found = train(updates, problem.network, RATE)
-    drawn = None if feedback == "exact" else algorithm._drawn[problem.network]
+    drawn = None if feedback == "exact" else algorithm.weights(problem.network, None)
     losses, _ = DenseForward(naive, plain, gates_blind(naive), drawn).run(1, RATE)
     assert found == pytest.approx(losses, rel=1e-9)
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
@@ -88,12 +88,3 @@ def test_random_feedback_needs_a_linear_readout():
     deep = Network(network.cell, nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double())
     assert make_algorithm("eprop").refuses(deep) == ""
     assert "the readout is a Sequential" in make_algorithm("eprop(feedback='random')").refuses(deep)
-
-
-def test_a_recurrence_without_structure_is_refused():
-    class Whole(nn.Module):
-        hidden_size, input_size = 3, 2
-
-    network = Network(Whole(), nn.Linear(3, 2))
-    for name in ("eprop", "rflo", "snap"):
-        assert "Whole has no structured linearize; take rtrl or uoro" in make_algorithm(name).refuses(network)

@@ -32,7 +32,7 @@ def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     naive, algorithm = problem.naive(), make_algorithm("rflo", feedback=feedback)
     updates = algorithm.updates(problem.network, problem.batch, generator=torch.Generator().manual_seed(3))
     found = train(updates, problem.network, RATE)
-    drawn = None if feedback == "exact" else algorithm._drawn[problem.network]
+    drawn = None if feedback == "exact" else algorithm.weights(problem.network, None)
     losses, _ = DenseForward(naive, without_leak, feedback=drawn).run(1, RATE)
     assert found == pytest.approx(losses, rel=1e-9)
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
