@@ -36,7 +36,7 @@ class Snap(ForwardMode):
         self.order = order
         self.exact_up_to = order
         if order > 1:
-            self.shown_on = ("rnn(sparsity=0.75)", "leaky(sparsity=0.75)")
+            self.shown_on = ("rnn(sparsity=0.5)", "leaky(sparsity=0.5)")
 
     def refuses(self, network: Network) -> str:
         """A recurrence without a cell's structure; for orders above 1 one in which every unit is reached."""

@@ -151,6 +151,28 @@ LAWS: dict[str, dict[tuple[Quantity, Axis], Law]] = {
         ("peak_bytes", "batch_size"): Law(0, 1, _WINDOW),
     },
 }
+_TRACES: dict[tuple[Quantity, Axis], Law] = {
+    ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
+    ("peak_bytes", "length"): Law(0, 0, "the traces are all that is carried"),
+    ("flops", "hidden_size"): Law(2, 2, "a step multiplies by U, n × n; the traces go on elementwise"),
+    ("peak_bytes", "hidden_size"): Law(2, 2, "a trace for each weight and sequence, B × S P, P ~ G n²"),
+    ("flops", "batch_size"): Law(1, 1, "every sequence has its traces"),
+    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its traces"),
+}
+_PRODUCTS: dict[tuple[Quantity, Axis], Law] = {
+    ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
+    ("peak_bytes", "length"): Law(0, 0, "the Kronecker products are all that is carried"),
+    ("flops", "hidden_size"): Law(3, 3, "∂s/∂s, S n × n, times each product's factor, n × G n"),
+    ("peak_bytes", "hidden_size"): Law(2, 2, "a product is B × S n × G n numbers"),
+    ("flops", "batch_size"): Law(1, 1, "every sequence has its products"),
+    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its products"),
+}
+LAWS |= {"snap": _TRACES, "rflo": _TRACES, "eprop": _TRACES, "kf_rtrl": _PRODUCTS, "ok": _PRODUCTS}
+LAWS["sparse_rtrl"] = LAWS["rtrl"] | {
+    ("flops", "hidden_size"): Law(
+        3, 3, "the gradient's n × P; what goes along the paths is no product, and not counted"
+    )
+}
 DIAGONAL: dict[str, dict[tuple[Quantity, Axis], Law]] = {
     "rtrl": {
         ("flops", "hidden_size"): Law(1, 1, "the inputs' products, n m; the influence's recursion is elementwise"),

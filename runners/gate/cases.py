@@ -17,6 +17,13 @@ LENGTHS = {
     "rtrl": 10,
     "layerwise_rtrl": 5,
     "uoro": 5,
+    "snap": 10,
+    "snap(order=2)": 5,
+    "rflo": 10,
+    "eprop": 10,
+    "kf_rtrl": 5,
+    "ok(rank=3)": 5,
+    "sparse_rtrl(paths=4)": 5,
     "readout_only": 20,
 }
 """Of each algorithm the time steps of a batch."""

@@ -19,6 +19,9 @@ ONLINE = {
     "online(depth=4)": 1,
     "rtrl": 1,
     "rtrl(update_every=2)": 2,
+    "snap": 1,
+    "snap(update_every=3)": 3,
+    "eprop": 1,
     "readout_only": 1,
     "readout_only(update_every=3)": 3,
 }

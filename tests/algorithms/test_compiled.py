@@ -30,6 +30,9 @@ SPECS = [
     "rtrl",
     "rtrl(update_every=3)",
     "uoro",
+    "snap",
+    "snap(update_every=3)",
+    "eprop(feedback='random')",
 ]
 
 pytestmark = pytest.mark.skipif(not available(), reason="Numba is not installed")

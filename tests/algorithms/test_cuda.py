@@ -16,6 +16,11 @@ SPECS = [
     "rtrl",
     "readout_only",
     "uoro",
+    "snap",
+    "eprop(feedback='random')",
+    "kf_rtrl",
+    "ok(rank=2)",
+    "sparse_rtrl(paths=2)",
 ]
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}

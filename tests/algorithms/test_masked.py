@@ -16,7 +16,7 @@ from throughtime.tasks import Batch, make_task
 from throughtime.tasks.losses import cross_entropy, squared_error
 
 EXACT = ["full", "rtrl", "rtrl(update_every=None)", "truncated(k1=2, k2=7)", "online", "stochastic(length=7)"]
-OTHERS = ["truncated(k1=2, k2=3)", "stochastic(length=3, draws=2)", "readout_only", "uoro"]
+OTHERS = ["truncated(k1=2, k2=3)", "stochastic(length=3, draws=2)", "readout_only", "uoro", "snap", "ok(rank=2)"]
 T, B, o = 7, 3, 2
 
 

@@ -19,6 +19,12 @@ SPECS = {
     "rtrl": "rtrl",
     "layerwise_rtrl": "layerwise_rtrl",
     "uoro": "uoro",
+    "snap": "snap",
+    "rflo": "rflo(feedback='random')",
+    "eprop": "eprop",
+    "kf_rtrl": "kf_rtrl",
+    "ok": "ok(rank=2)",
+    "sparse_rtrl": "sparse_rtrl(paths=2)",
     "readout_only": "readout_only",
 }
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
