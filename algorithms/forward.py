@@ -62,12 +62,12 @@ class ForwardMode(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         every = self.update_every or batch.length
-        usual = isinstance(influence, Traces) and type(network) is Network
-        kernels = kernels_of(network, batch) if usual else None
+        local_rule = influence if isinstance(influence, Traces) and type(network) is Network else None
+        kernels = kernels_of(network, batch) if local_rule else None
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)
-            if kernels:
-                update, state = influence.at_once(kernels, batch, start, stop, state)
+            if kernels and local_rule:
+                update, state = local_rule.at_once(kernels, batch, start, stop, state)
             else:
                 update, state = self._step_by_step(network, batch, start, stop, state, influence, generator)
             yield update._replace(carry=(state, influence))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.networks import Network, State
+from throughtime.networks import Linearization, Network, State
 
 from . import kronecker
 from .forward import ForwardMode
@@ -56,10 +56,13 @@ def _balance(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
 
 def _norm(values: Tensor) -> Tensor:
     """Of each sequence's numbers, (B,)."""
-    return values.flatten(1).norm(dim=1)
+    size: Tensor = values.flatten(1).norm(dim=1)
+    return size
 
 
-def _immediate_norm(local: Any) -> Tensor:
+def _immediate_norm(local: Linearization) -> Tensor:
     """‖K‖ of each sequence, (B,)."""
-    square = local.by_gate.square().sum(dim=(0, 1, 3))
-    return (square if local.by_output is None else square + local.by_output.square().sum(dim=(1, 2))).sqrt()
+    square: Tensor = local.by_gate.square().sum(dim=(0, 1, 3))
+    if local.by_output is not None:
+        square = square + local.by_output.square().sum(dim=(1, 2))
+    return square.sqrt()

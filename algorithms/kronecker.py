@@ -51,7 +51,7 @@ class KroneckerSum(Influence[Linearization]):
         """D_t A_r, (B, r, S n, G n + o)."""
         n, S = self.cell.hidden_size, self.cell.state_parts
         parts = self.factors.unflatten(2, (S, n))
-        moved = local.transition[:, None] @ parts[:, :, 0]
+        moved: Tensor = local.transition[:, None] @ parts[:, :, 0]
         for q in range(1, S):
             moved.unflatten(2, (S, n)).addcmul_(
                 local.by_state[:, q].transpose(0, 1)[:, None, :, :, None], parts[:, :, q, None]
