@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from throughtime.networks import Network, State
 from throughtime.tasks.base import Batch
@@ -13,7 +14,22 @@ from .base import Algorithm, Update
 from .compiled.choose import kernels_of
 from .influence import Influence
 from .stepwise import StepGradients
-from .traces import Traces
+
+if TYPE_CHECKING:
+    from .compiled.calls import Kernels
+
+
+@runtime_checkable
+class ByKernel(Protocol):
+    """An influence that a kernel takes one step on, and does all else of the step."""
+
+    def by_kernel(
+        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
+    ) -> float:
+        """Step t's part of the mean loss over so many targets; the gradient is added to.
+
+        The state goes from old to new, (S, B, n).
+        """
 
 
 class ForwardMode(Algorithm):
@@ -62,12 +78,12 @@ class ForwardMode(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         every = self.update_every or batch.length
-        local_rule = influence if isinstance(influence, Traces) and type(network) is Network else None
-        kernels = kernels_of(network, batch) if local_rule else None
+        fast = influence if isinstance(influence, ByKernel) and type(network) is Network else None
+        kernels = kernels_of(network, batch) if fast else None
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)
-            if kernels and local_rule:
-                update, state = local_rule.at_once(kernels, batch, start, stop, state)
+            if kernels and fast:
+                update, state = _at_once(kernels, batch, start, stop, state, fast, generator)
             else:
                 update, state = self._step_by_step(network, batch, start, stop, state, influence, generator)
             yield update._replace(carry=(state, influence))
@@ -94,3 +110,21 @@ class ForwardMode(Algorithm):
         if columns is not None:
             steps.add(influence.by_name(columns))
         return steps.update(batch, start, stop, carry=None), state
+
+
+def _at_once(
+    kernels: "Kernels",
+    batch: Batch,
+    start: int,
+    stop: int,
+    state: State,
+    influence: ByKernel,
+    generator: torch.Generator | None,
+) -> tuple[Update, State]:
+    """The same by a kernel that does all of a step."""
+    targets, loss, now = sum(batch.counts[start:stop]), 0.0, torch.stack(state)
+    kernels.begin()
+    for t in range(start, stop):
+        old, now = now, torch.empty_like(now)
+        loss += influence.by_kernel(kernels, t, old, now, targets, generator)
+    return Update(torch.scalar_tensor(loss, dtype=now.dtype), batch.share(start, stop), None), tuple(now.unbind())

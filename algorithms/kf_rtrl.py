@@ -8,7 +8,8 @@ p2 = √(‖K_t‖ / ‖â_t‖) make the noise least. The paper has a sign for 
 which is ν, drawn anew at each step for each sequence. The mean over ν is exact. Time O(G n³) a step, memory O(G n²).
 """
 
-from typing import Any
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from throughtime.networks import Linearization, Network, State
 from . import kronecker
 from .forward import ForwardMode
 from .kronecker import KroneckerSum
+
+if TYPE_CHECKING:
+    from .compiled.calls import Kernels
 
 
 class KfRtrl(ForwardMode):
@@ -30,9 +34,9 @@ class KfRtrl(ForwardMode):
     exact_up_to = 1
     unbiased = True
 
-    def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> KroneckerSum:
+    def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> "Product":
         """A product of zeros: the first step's then is that step's immediate influence, without noise."""
-        return KroneckerSum(network, batch_size, terms=1)
+        return Product(network, batch_size, terms=1)
 
     @torch.no_grad()
     def advance(self, influence: Any, state: State, local: Any, generator: torch.Generator | None) -> None:
@@ -45,6 +49,22 @@ class KfRtrl(ForwardMode):
         influence.features = torch.addcmul((nu * p2)[:, None] * seen, p1[:, None], u)[:, None]
         moved *= by_p1[:, None, None]
         influence.factors = influence.add_immediate(moved, local, nu * by_p2)[:, None]
+
+
+class Product(KroneckerSum):
+    """One product, which a kernel may change in place."""
+
+    def copy(self) -> "Product":
+        other = copy(self)
+        other.features, other.factors = self.features.clone(), self.factors.clone()
+        return other
+
+    def by_kernel(
+        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
+    ) -> float:
+        """See `forward.ByKernel`."""
+        nu = kronecker.signs(new[0], 1, generator)[:, 0]
+        return kernels.kf_rtrl(t, old, new, nu, self.features[:, 0], self.factors[:, 0], targets)
 
 
 def _balance(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from throughtime.networks import Linearization, Network, State
-from throughtime.tasks.base import Batch
 
-from .base import Update
 from .influence import Influence, cell_gradients, cell_of, outputs_fed_back
 
 if TYPE_CHECKING:
@@ -78,15 +76,11 @@ class Traces(Influence[Linearization]):
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
         return gradient
 
-    def at_once(self, kernels: "Kernels", batch: Batch, start: int, stop: int, state: State) -> tuple[Update, State]:
-        """The update of the steps start … stop − 1, without its carry, by a kernel that does all of a step."""
-        targets, loss, now = sum(batch.counts[start:stop]), 0.0, torch.stack(state)
-        kernels.begin()
-        for t in range(start, stop):
-            old, now = now, torch.empty_like(now)
-            loss += kernels.traces(t, old, now, self.matrix, self.own_weight, self.feedback, targets)
-        share = batch.share(start, stop)
-        return Update(torch.scalar_tensor(loss, dtype=now.dtype), share, None), tuple(now.unbind())
+    def by_kernel(
+        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
+    ) -> float:
+        """See `forward.ByKernel`."""
+        return kernels.traces(t, old, new, self.matrix, self.own_weight, self.feedback, targets)
 
 
 def _along(own: Tensor, old: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import rtrl, states, traces, uoro, windows
+from . import kf_rtrl, rtrl, states, traces, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
@@ -26,6 +26,7 @@ _KERNELS = {
     "window": {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window},
     "states": {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states},
     "rtrl": {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step},
+    "kf_rtrl": {"rnn": kf_rtrl.rnn_step, "gru": kf_rtrl.gru_step, "lstm": kf_rtrl.lstm_step},
     "traces": {"rnn": traces.rnn_step, "gru": traces.gru_step, "lstm": traces.lstm_step},
     "uoro": {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step},
 }
@@ -118,6 +119,18 @@ class Kernels:
         scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
         arrays = (old.numpy(), new.numpy(), traces.numpy(), own_weight, back)
         return self._call("traces", self.inputs[t], *arrays, *self._judged(t, t + 1), scale)
+
+    def kf_rtrl(
+        self, t: int, old: Tensor, new: Tensor, signs: Tensor, features: Tensor, factors: Tensor, targets: int
+    ) -> float:
+        """Step t of KF-RTRL: its part of the mean loss over so many targets.
+
+        The state goes from old to new, (S, B, n); of the product, features (B, m + n + 1) and factors (B, S n, G n) are
+        changed in place, by the signs (B,); to the vector of gradients the part's is added.
+        """
+        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
+        arrays = (old.numpy(), new.numpy(), signs.numpy(), features.numpy(), factors.numpy())
+        return self._call("kf_rtrl", self.inputs[t], *arrays, *self._judged(t, t + 1), scale)
 
     def begin(self) -> None:
         """A gradient of zero, to be added to."""

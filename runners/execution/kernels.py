@@ -20,6 +20,7 @@ KINDS = {
     "readout_only": "states",
     "rtrl": "rtrl",
     "uoro": "uoro",
+    "kf_rtrl": "kf_rtrl",
     "snap": "traces",
     "rflo": "traces",
     "eprop": "traces",

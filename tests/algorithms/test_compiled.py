@@ -32,6 +32,8 @@ SPECS = [
     "uoro",
     "snap",
     "snap(update_every=3)",
+    "kf_rtrl",
+    "kf_rtrl(update_every=2)",
     "eprop(feedback='random')",
 ]
 

@@ -119,6 +119,34 @@ def test_a_batch_is_the_mean_of_its_sequences(cell, signs):
 
 
 @each_cell
+def test_its_mean_over_draws_is_the_exact_gradient(cell):
+    """Within 4 standard errors along the gradient's direction, by signs of the algorithm's own for each sequence."""
+    problem = make_problem(Case(cell, "masked", batch=2, T=6))
+    full, batch = problem.twin.full(), problem.batch
+    inputs, targets = (part.repeat(1, 50, 1) for part in (batch.inputs, batch.targets))
+    many = type(batch)(inputs, targets, batch.loss, batch.mask.repeat(1, 50))
+    square = sum(float(value.square().sum()) for value in full.values())
+    along = []
+    for seed in range(12):
+        found = type(problem)(problem.case, problem.network, many).estimate("kf_rtrl", seed)
+        along.append(sum(float((found[name] * full[name]).sum()) for name in full) / square)
+    draws = torch.tensor(along)
+    error = float(draws.std()) / 12**0.5
+    assert 0 < error < 0.1
+    assert abs(float(draws.mean()) - 1) <= 4 * error
+
+
+def test_each_sequence_has_signs_of_its_own():
+    like, generator = torch.zeros(500, 3, dtype=torch.float64), torch.Generator().manual_seed(0)
+    drawn = kronecker.signs(like, 4, generator)
+    assert drawn.shape == (500, 4)
+    assert drawn.dtype == torch.float64
+    assert torch.equal(drawn.abs(), torch.ones_like(drawn))
+    assert float(drawn.mean().abs()) < 0.1
+    assert float((drawn.T @ drawn / 500 - torch.eye(4)).abs().max()) < 0.2
+
+
+@each_cell
 def test_a_saturated_step_leaves_no_nan(cell):
     problem = make_problem(Case(cell, T=6))
     problem.batch.inputs[2] = 1e4
