@@ -187,7 +187,7 @@ class StructuredInfluence(Influence[Linearization]):
         rows = [gate.view(n, width) for gate, width in zip(gates, self.widths, strict=True)]
         if self.kept is not None:
             rows = [self._spread(row, block) for row, block in zip(rows, cell.hidden_blocks, strict=True)]
-        gradient = cell_gradients(cell, rows)
+        gradient = cell_gradients(cell, rows, mask=None)
         if self.outputs:
             readout = readout.view(self.outputs, n + 1)
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
@@ -220,14 +220,15 @@ def outputs_fed_back(network: Network | None) -> int:
     return network.readout.out_features if isinstance(network, ClosedLoop) and not network.symbolic else 0
 
 
-def cell_gradients(cell: Cell, rows: Sequence[Tensor]) -> dict[str, Tensor]:
+def cell_gradients(cell: Cell, rows: Sequence[Tensor], mask: Tensor | None) -> dict[str, Tensor]:
     """The gradient of each of a cell's parameters, by name.
 
     Args:
         cell: whose parameters.
         rows: for each gate the gradient of its n rows of weights, each for what the gate sees: x (m), h (n), 1.
+        mask: the cell's, where the rows hold numbers for weights that a sparse cell has not; None: nowhere.
     """
-    m, n, mask = cell.input_size, cell.hidden_size, cell.mask
+    m, n = cell.input_size, cell.hidden_size
     recurrent = _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1))
     return {
         "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),

@@ -79,7 +79,7 @@ class KroneckerSum(Influence[Linearization]):
         n, m, o = self.cell.hidden_size, self.cell.input_size, self.outputs
         rows = columns.view(-1, m + n + 1)
         gates, readout = rows[: len(rows) - o], rows[len(rows) - o :]
-        gradient = cell_gradients(self.cell, gates.split(n))
+        gradient = cell_gradients(self.cell, gates.split(n), self.cell.mask)
         if o:
             gradient |= {"readout.weight": readout[:, m : m + n], "readout.bias": readout[:, -1]}
         return gradient

@@ -70,7 +70,7 @@ class Traces(Influence[Linearization]):
     @torch.no_grad()
     def by_name(self, columns: Tensor) -> dict[str, Tensor]:
         n, gates = self.cell.hidden_size, self.matrix[0, 0]
-        gradient = cell_gradients(self.cell, columns[: gates.numel()].view(gates.shape).unbind())
+        gradient = cell_gradients(self.cell, columns[: gates.numel()].view(gates.shape).unbind(), self.cell.mask)
         if self.outputs:
             readout = columns[gates.numel() :].view(self.outputs, n + 1)
             gradient |= {"readout.weight": readout[:, :n], "readout.bias": readout[:, n]}
