@@ -18,6 +18,13 @@ SPECS = [
     "rtrl(update_every=None)",
     "readout_only",
     "uoro",
+    "snap",
+    "snap(order=2)",
+    "rflo(feedback='random')",
+    "eprop",
+    "kf_rtrl",
+    "ok(rank=2)",
+    "sparse_rtrl(paths=2)",
 ]
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 
