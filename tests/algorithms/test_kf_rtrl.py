@@ -1,5 +1,6 @@
 """KF-RTRL against itself written out with dense Jacobians, and its mean over every pattern of signs."""
 
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ from naive import relative_error
 from problems import CELLS, Case, make_problem, train
 
 from throughtime.algorithms import kronecker
+from throughtime.algorithms.compiled.choose import torch_alone
 
 RATE = 0.3
 each_cell = pytest.mark.parametrize("cell", CELLS)
@@ -91,14 +93,16 @@ def written_out(naive, pattern):
     return rule
 
 
-@pytest.mark.parametrize("rate", [0.0, RATE])
+@pytest.mark.parametrize("form", [nullcontext, torch_alone])
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
-def test_it_is_the_papers_algorithm(cell, rate, signs):
+def test_it_is_the_papers_algorithm(cell, form, signs):
+    """By a kernel and by torch, with a step of descent after each update."""
     problem = make_problem(Case(cell, "masked", batch=1, T=20))
     naive = problem.naive()
     signs[:] = (2.0 * torch.randint(2, (20,), generator=torch.Generator().manual_seed(3)) - 1).tolist()
-    losses, _ = DenseForward(naive, written_out(naive, signs)).run(1, rate)
-    found = train(problem.updates("kf_rtrl"), problem.network, rate)
+    losses, _ = DenseForward(naive, written_out(naive, signs)).run(1, RATE)
+    with form():
+        found = train(problem.updates("kf_rtrl"), problem.network, RATE)
     assert found == pytest.approx(losses, rel=1e-9)
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
