@@ -43,12 +43,14 @@ class Algorithm(ABC):
         unbiased: it equals full BPTT in expectation over its own random draws, at any length.
         online: its memory does not grow with the sequence.
         backward_mode: it differentiates `network.unroll`'s outputs; forcings that judge a whole window need that.
+        random_memory: its memory depends on its draws: what measures it takes several, and tells their mean and most.
     """
 
     exact_up_to: float
     unbiased: bool
     online: bool
     backward_mode: bool = True
+    random_memory: bool = False
 
     @abstractmethod
     def updates(
@@ -76,8 +78,14 @@ def detach(state: State) -> State:
     return tuple(part.detach().clone() for part in state)
 
 
-def backward(network: Network, loss: Tensor) -> None:
-    """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p."""
+def backward(network: Network, loss: Tensor, also: State = ()) -> None:
+    """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p.
+
+    Args:
+        network: whose parameters.
+        loss: a scalar.
+        also: leaves whose ``grad``, None before, is filled too where the loss depends on them.
+    """
     parameters = list(network.parameters())
     for parameter in parameters:
         parameter.grad = None
@@ -88,7 +96,7 @@ def backward(network: Network, loss: Tensor) -> None:
             "outside of torch.no_grad() and torch.inference_mode(), or in a block of torch.enable_grad()"
         )
     if loss.requires_grad:
-        torch.autograd.backward(loss, inputs=parameters)
+        torch.autograd.backward(loss, inputs=[*parameters, *also])
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
