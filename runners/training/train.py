@@ -83,6 +83,7 @@ class Trainer:
         with training(self.trained), self._seeded():
             counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
         record.peak_bytes, record.flops, record.ops = counts.peak_bytes, counts.flops, counts.ops
+        record.mean_peak_bytes = counts.mean_peak_bytes
         try:
             with training(self.trained), self._seeded():
                 self._evaluate(on_point)
