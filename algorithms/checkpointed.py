@@ -1,7 +1,8 @@
 """Checkpointed backpropagation through time: full BPTT's gradient in the memory of √T steps, for one more pass forward.
 
 States are kept at a few steps only, and what lies between two of them is run again when the walk back comes to it.
-With a segment of √T steps after each kept state both are √T (Chen, Xu, Zhang & Guestrin, arXiv 1604.06174, 2016). With
+With segments of ~√T steps both are ~√T (Chen, Xu, Zhang & Guestrin, arXiv 1604.06174, 2016); 2 √T here, as a segment
+more costs calls and a segment's step less than it seems: its activations are forgotten while they are in the cache. With
 a given number m of slots for states, of which the first holds the sequence's start, the fewest steps forward are
 
     C(t, m) = min_y  y + C(t − y, m − 1) + C(y, m),     C(t, 1) = t (t + 1) / 2,     C(1, m) = 1:
@@ -30,8 +31,8 @@ class Checkpointed(Algorithm):
     """The exact gradient of a whole sequence, once, from few states kept.
 
     Args:
-        slots: states that are kept at a time, 1 or more, and one step's activations beside them. None: one every √T
-            steps, and the activations of √T.
+        slots: states that are kept at a time, 1 or more, and one step's activations beside them. None: one every
+            2 √T steps, and the activations of 2 √T.
     """
 
     exact_up_to = math.inf
@@ -41,7 +42,7 @@ class Checkpointed(Algorithm):
 
     def __init__(self, slots: int | None = None) -> None:
         if slots is not None and slots < 1:
-            raise ValueError(f"slots must be at least 1, or None for one every √T steps; got {slots}")
+            raise ValueError(f"slots must be at least 1, or None for one every 2 √T steps; got {slots}")
         self.slots = slots
 
     def updates(
@@ -55,7 +56,7 @@ class Checkpointed(Algorithm):
             return
         walk = _Walk(network, batch)
         if self.slots is None:
-            walk.by_segments(state, math.isqrt(batch.length - 1) + 1)
+            walk.by_segments(state, 2 * (math.isqrt(batch.length - 1) + 1))
         else:
             walk.within(state, 0, batch.length, min(self.slots, batch.length))
         yield Update(walk.loss, 1.0, walk.last)
