@@ -41,7 +41,9 @@ class ARTBP(Algorithm):
 
     def __init__(self, mean_length: float, alpha: float = 6.0) -> None:
         if not mean_length > 1:
-            raise ValueError(f"mean_length must be more than 1 step, got {mean_length}; truncated(k1=1, k2=1) is 1 step")
+            raise ValueError(
+                f"mean_length must be more than 1 step, got {mean_length}; truncated(k1=1, k2=1) is 1 step"
+            )
         if not alpha > 2:
             raise ValueError(f"alpha must be more than 2, or windows have no mean length; got {alpha}")
         self.mean_length, self.alpha = mean_length, alpha

@@ -1,15 +1,16 @@
-"""Blocked RTRL: BPTT inside blocks of h steps, and the influence carried from block to block (Schmidhuber, "A fixed size
-storage O(n³) time complexity learning algorithm", Neural Computation 4, 1992; Williams & Zipser 1995, "hybrid").
+"""Blocked RTRL: BPTT inside blocks of h steps, and the influence carried from block to block (Schmidhuber, "A fixed
+size storage O(n³) time complexity learning algorithm", Neural Computation 4, 1992; Williams & Zipser, 1995).
 
-    ∂L_block/∂θ = BPTT in the block + ∂L_block/∂s_start · M,     M ← J M + ∂s_end/∂θ in the block,     J = ∂s_end/∂s_start
+    ∂L/∂θ = BPTT in the block + ∂L/∂s_start · M,     M ← J M + ∂s_end/∂θ in the block,     J = ∂s_end/∂s_start
 
-J and the block's own ∂s_end/∂θ come from BPTT too, one walk back for each number of s_end, all side by side. A block
+L is the block's loss. J and the block's own ∂s_end/∂θ come from BPTT too, one walk back for each number of s_end, all side by side. A block
 costs h steps of n such walks, O(h n³), and one product J M, O(n⁴), where RTRL multiplies M at every step: with h = n a
 step is O(n³). Exact, and the memory is O(h n² + n P) at any length.
 """
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -50,6 +51,7 @@ class BlockedRTRL(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         windows, nothing = Windows(network, batch), tuple(torch.zeros_like(part) for part in state)
+        blocks = _OfBlocks(network, influence, min(self.block, batch.length), batch.size)
         for start in range(0, batch.length, self.block):
             stop = min(start + self.block, batch.length)
             if targets := sum(batch.counts[start:stop]):
@@ -58,7 +60,7 @@ class BlockedRTRL(Algorithm):
                 update = Update(loss, batch.share(start, stop), None)
             else:
                 after, update = windows.carried_on(state, start, stop), no_update(network, None)
-            _advance(influence, network, batch.inputs[start:stop], state)
+            blocks.advance(batch.inputs[start:stop], state)
             state = after
             yield update._replace(carry=(state, influence))
 
@@ -78,21 +80,29 @@ def _add(network: Network, gradients: dict[str, Tensor]) -> None:
             parameter.grad += gradients[name]
 
 
-def _advance(influence: Influence[Any], network: Network, inputs: Tensor, state: State) -> None:
-    """M at the end of a block, from M and the state at its start; inputs (h, B, m)."""
-    if isinstance(influence, StructuredInfluence):
-        steps, before = [], state
+class _OfBlocks:
+    """Takes the influence over blocks, as fits the network's linearization."""
+
+    def __init__(self, network: Network, influence: Influence[Any], block: int, batch_size: int) -> None:
+        self.network, self.influence = network, influence
+        self.walk = None
+        if isinstance(influence, StructuredInfluence):
+            self.walk = _WalkBack(influence, block, batch_size)
+
+    def advance(self, inputs: Tensor, state: State) -> None:
+        """M at the end of a block, from M and the state at its start; inputs (h, B, m)."""
+        if self.walk is None:
+            whole = linearize_densely(_Block(self.network), inputs.transpose(0, 1), state)
+            named = {name.removeprefix("network."): slope for name, slope in whole.by_parameters.items()}
+            self.influence.advance(state, replace(whole, by_parameters=named))
+            return
+        steps = []
         for x in inputs.unbind():
-            local = network.linearize(x, before)
+            local = self.network.linearize(x, state)
             assert isinstance(local, Linearization)
-            steps.append((local, before[0]))
-            before = local.state
-        _walk_back(influence, steps)
-    else:
-        local_of_block = linearize_densely(_Block(network), inputs.transpose(0, 1), state)
-        named = local_of_block.by_parameters
-        by_parameters = {name.removeprefix("network."): slope for name, slope in named.items()}
-        influence.advance(state, type(local_of_block)(local_of_block.state, local_of_block.by_state, by_parameters))
+            steps.append((local, state[0]))
+            state = local.state
+        self.walk.advance(steps)
 
 
 class _Block(nn.Module):
@@ -114,38 +124,57 @@ class _Block(nn.Module):
         return state
 
 
-@torch.no_grad()
-def _walk_back(influence: StructuredInfluence, steps: list[tuple[Linearization, Tensor]]) -> None:
-    """All rows of ∂s_end/∂s_start and ∂s_end/∂θ at once, from each step's Jacobians and the hidden state before it."""
-    last, cell = steps[-1][0], influence.cell
-    S, G, B, n = last.by_gate.shape
-    h, width = len(steps), cell.input_size + n + 1
-    seen = last.input.new_ones(B, h, width)  # (x_t, h_{t-1}, 1)
-    at_gates = last.input.new_empty(G, h, B, S * n, n)
-    at_output = last.input.new_zeros(B, h, S * n, influence.outputs)
-    rows = torch.eye(S * n, dtype=seen.dtype, device=seen.device).repeat(B, 1, 1)  # ∂s_end/∂s_t, (B, S n, S n)
-    for t in range(h - 1, -1, -1):
-        local, hidden = steps[t]
-        seen[:, t, : cell.input_size], seen[:, t, cell.input_size : -1] = local.input, hidden
-        parts = rows.split(n, dim=2)
-        for g in range(G):
-            torch.mul(parts[0], local.by_gate[0, g][:, None], out=at_gates[g, t])
+class _WalkBack:
+    """All rows of ∂s_end/∂s_start and ∂s_end/∂θ of a block at once, from the Jacobians of its steps.
+
+    What is large is kept from block to block: fresh memory costs as much as the products that fill it.
+    """
+
+    def __init__(self, influence: StructuredInfluence, block: int, batch_size: int) -> None:
+        self.influence, cell = influence, influence.cell
+        self.n, self.m, self.S = cell.hidden_size, cell.input_size, cell.state_parts
+        self.gates = list(zip(cell.input_blocks, cell.hidden_blocks, strict=True))
+        like, rows = cell.weight_hh_l0, self.S * self.n
+        self.at_gates = like.new_empty(len(self.gates), batch_size, block, rows, self.n)
+        self.at_output = like.new_zeros(batch_size, block, rows, influence.outputs)
+        self.seen = like.new_ones(batch_size, block, self.m + self.n + 1)  # (x_t, h_{t-1}, 1)
+        self.eye = torch.eye(rows, dtype=like.dtype, device=like.device).repeat(batch_size, 1, 1)
+
+    @torch.no_grad()
+    def advance(self, steps: list[tuple[Linearization, Tensor]]) -> None:
+        """M at the block's end from M at its start, by each step's Jacobians and the hidden state before it."""
+        n, m, h, new = self.n, self.m, len(steps), self.influence.spare
+        rows = self.eye  # ∂s_end/∂s_t, (B, S n, S n)
+        while steps:
+            local, hidden = steps.pop()
+            rows = self._step(len(steps), rows, local, hidden)
+        column = 0
+        for g, (i, of_hidden) in enumerate(self.gates):
+            columns = [*range(m * (i is None), m), *range(m, m + n * (of_hidden is not None)), -1]
+            features = self.seen if len(columns) == m + n + 1 else self.seen[..., columns]
+            size = n * len(columns)
+            for b, target in enumerate(new):
+                walked = self.at_gates[g, b, :h].flatten(1)  # (h, S n n)
+                target[:, column : column + size] = (walked.T @ features[b, :h]).view(-1, size)
+            column += size
+        if self.influence.outputs:
+            by_readout = torch.bmm(self.at_output[:, :h].flatten(2).mT, self.seen[:, :h, m:])
+            new[..., column:] = by_readout.view(len(new), self.S * n, -1)
+        new.baddbmm_(rows, self.influence.matrix)
+        self.influence.turn()
+
+    def _step(self, t: int, rows: Tensor, local: Linearization, hidden: Tensor) -> Tensor:
+        """∂s_end/∂s_{t-1} from ∂s_end/∂s_t; what is at the gates and at the output is kept."""
+        self.seen[:, t, : self.m], self.seen[:, t, self.m : -1] = local.input, hidden
+        parts, S = rows.split(self.n, dim=2), self.S
+        for g, at_gate in enumerate(self.at_gates[:, :, t]):
+            torch.mul(parts[0], local.by_gate[0, g][:, None], out=at_gate)
             for p in range(1, S):
-                at_gates[g, t].addcmul_(parts[p], local.by_gate[p, g][:, None])
+                at_gate.addcmul_(parts[p], local.by_gate[p, g][:, None])
         if local.by_output is not None:
-            at_output[:, t] = rows @ local.by_output
+            self.at_output[:, t] = rows @ local.by_output
+        elif self.influence.outputs:
+            self.at_output[:, t] = 0
+        through = torch.bmm(rows, local.transition)
         others = [sum(parts[p] * local.by_state[p, q][:, None] for p in range(S)) for q in range(1, S)]
-        rows = torch.cat([torch.bmm(rows, local.transition), *others], dim=2)
-    new = torch.bmm(rows, influence.matrix, out=influence.spare)
-    column = 0
-    for g, (i, of_hidden) in enumerate(zip(cell.input_blocks, cell.hidden_blocks, strict=True)):
-        features = seen if of_hidden is not None else torch.cat([seen[..., : cell.input_size], seen[..., -1:]], dim=2)
-        features = features if i is not None else features[..., cell.input_size :]
-        size = n * features.shape[2]
-        walked = at_gates[g].transpose(0, 1).flatten(2)  # (B, h, S n n)
-        new[..., column : column + size] += torch.bmm(walked.mT, features).view(B, S * n, size)
-        column += size
-    if influence.outputs:
-        walked = at_output.flatten(2)
-        new[..., column:] += torch.bmm(walked.mT, seen[..., cell.input_size :]).view(B, S * n, -1)
-    influence.turn()
+        return torch.cat([through, *others], dim=2) if others else through

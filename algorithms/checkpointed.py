@@ -1,9 +1,9 @@
 """Checkpointed backpropagation through time: full BPTT's gradient in the memory of √T steps, for one more pass forward.
 
 States are kept at a few steps only, and what lies between two of them is run again when the walk back comes to it.
-With segments of ~√T steps both are ~√T (Chen, Xu, Zhang & Guestrin, arXiv 1604.06174, 2016); 2 √T here, as a segment
-more costs calls and a segment's step less than it seems: its activations are forgotten while they are in the cache. With
-a given number m of slots for states, of which the first holds the sequence's start, the fewest steps forward are
+With segments of some √T steps both are √T (Chen, Xu, Zhang & Guestrin, arXiv 1604.06174, 2016); they are of 2 √T here,
+for each has its price in calls. With a given number m of slots for states, of which the first holds the sequence's
+start, the fewest steps forward are
 
     C(t, m) = min_y  y + C(t − y, m − 1) + C(y, m),     C(t, 1) = t (t + 1) / 2,     C(1, m) = 1:
 

@@ -10,7 +10,6 @@ from throughtime.networks.compiled.build import compiled
 from .layout import outputs_of, parts_of
 from .windows import read_out
 
-
 AT_ONCE = 16
 """Steps whose slopes, which nobody wants here, are in memory at once: a step by itself would turn U anew."""
 
@@ -54,9 +53,7 @@ def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     states[0] = h
     for t in range(0, T, AT_ONCE):
         k = min(T - t, AT_ONCE)
-        gru.forward(
-            x[t : t + k], W, U, b_ih, b_hh, states[t : t + k + 1], by_hidden[:k], by_input[:k], update[:k]
-        )
+        gru.forward(x[t : t + k], W, U, b_ih, b_hh, states[t : t + k + 1], by_hidden[:k], by_input[:k], update[:k])
     h[:] = states[T]
     return _read(grad, states[1:], 3 * n, m, V, c, values, classes, mask, scale)
 

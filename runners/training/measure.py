@@ -22,7 +22,6 @@ from throughtime.algorithms.compiled.choose import torch_alone
 from throughtime.networks import Network
 from throughtime.tasks import Batch
 
-
 MEMORY_DRAWS = 8
 """An algorithm's own draws over which its memory is measured, where it is random."""
 

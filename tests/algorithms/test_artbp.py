@@ -1,6 +1,6 @@
 """ARTBP: its mean over every pattern of cuts, weighted by its probability, is the exact gradient."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -97,7 +97,7 @@ def test_descent_at_each_of_20_cuts_ends_where_a_naive_loops_does(cell, mask, cu
     pattern = [bool(t % 5 in (0, 3)) for t in range(59)]
     edges = [0, *(t + 1 for t, cut in enumerate(pattern) if cut), 60]
     state = naive.zero_state()
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         loss, targets, state = reweighted(naive, state, pattern, start, stop)
         expected.append(loss.item())
         if targets:
@@ -111,7 +111,11 @@ def test_descent_at_each_of_20_cuts_ends_where_a_naive_loops_does(cell, mask, cu
 
 @settings(max_examples=25)
 @given(
-    cell=st.sampled_from(CELLS), T=st.integers(1, 9), L0=st.floats(1.01, 9), alpha=st.floats(2.01, 9), seed=st.integers(0)
+    cell=st.sampled_from(CELLS),
+    T=st.integers(1, 9),
+    L0=st.floats(1.01, 9),
+    alpha=st.floats(2.01, 9),
+    seed=st.integers(0),
 )
 def test_every_loss_counts_once(cell, T, L0, alpha, seed):
     problem = shared_problem(Case(cell, T=T, batch=2))
