@@ -3,9 +3,9 @@ size storage O(n³) time complexity learning algorithm", Neural Computation 4, 1
 
     ∂L/∂θ = BPTT in the block + ∂L/∂s_start · M,     M ← J M + ∂s_end/∂θ in the block,     J = ∂s_end/∂s_start
 
-L is the block's loss. J and the block's own ∂s_end/∂θ come from BPTT too, one walk back for each number of s_end, all side by side. A block
-costs h steps of n such walks, O(h n³), and one product J M, O(n⁴), where RTRL multiplies M at every step: with h = n a
-step is O(n³). Exact, and the memory is O(h n² + n P) at any length.
+L is the block's loss. J and the block's own ∂s_end/∂θ come from BPTT too, one walk back for each number of s_end, all
+side by side. A block costs h steps of n such walks, O(h n³), and one product J M, O(n⁴), where RTRL multiplies M at
+every step: with h = n a step is O(n³). Exact, and the memory is O(h n² + n P) at any length.
 """
 
 import math

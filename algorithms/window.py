@@ -58,7 +58,7 @@ class Windows:
     def segment(
         self, state: State, first: int, start: int, stop: int, targets: int, arriving: State, *, add: bool = False
     ) -> tuple[Tensor, State, State]:
-        """Fill every ``p.grad`` with the derivative of a part of a longer window, at which credit arrives from later on.
+        """Fill every ``p.grad`` with the derivative of a part of a longer window, at which credit arrives from later.
 
         Args:
             state: before the segment's first step.

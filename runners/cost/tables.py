@@ -36,8 +36,8 @@ LEGEND = f"""\
 - ms/step: median wall time [quartiles] of one time step of the whole batch, updates included, no optimizer. One torch
   thread; imports, first calls and counting are off the clock, and a GPU is synchronised at both ends.
 - memory: the most bytes alive at once during the updates, beyond parameters and data: live storages on a CPU, the
-  allocator's on a GPU; where it is random, the mean over draws and the most. carry: what stays alive from one batch of a
-  stream to the next; a view of a batch's inputs keeps all of them.
+  allocator's on a GPU; where it is random, the mean over draws and the most. carry: what stays alive from one batch of
+  a stream to the next; a view of a batch's inputs keeps all of them.
 - MFLOP: of matrix products alone, by torch's formulas. ops: operators dispatched.
 """
 
