@@ -33,6 +33,10 @@ class Update(NamedTuple):
     carry: Any
 
 
+class NoGradient(ArithmeticError):
+    """An algorithm has no gradient at these parameters, in these numbers; the message says why. A run ends with it."""
+
+
 class Algorithm(ABC):
     """A way of computing a recurrent network's gradient. A subclass's constructor takes its parameters, annotated.
 
