@@ -29,6 +29,13 @@ SPECS = [
     "rtrl(update_every=None)",
     "readout_only",
     "readout_only(update_every=None)",
+    "checkpointed",
+    "checkpointed(slots=2)",
+    "blocked_rtrl(block=3)",
+    "artbp(mean_length=2)",
+    "adaptive(delta=4, k_max=3)",
+    "dni(k=3, learning_rate=0.1)",
+    "fptt(every=3)",
 ]
 
 
@@ -301,6 +308,14 @@ def test_promises_are_of_the_declared_types(spec):
         "rtrl": (math.inf, True, True),
         "readout_only": (0, False, True),
         "readout_only(update_every=None)": (0, False, False),
+        "checkpointed": (math.inf, True, False),
+        "blocked_rtrl(block=3)": (math.inf, True, True),
+        "artbp(mean_length=2)": (1, True, False),
+        "adaptive(delta=4, k_max=3)": (3, False, True),
+        "adaptive(delta=0, k_max=3)": (5, False, True),
+        "dni(k=3)": (3, False, True),
+        "fptt(every=3)": (3, False, True),
+        "forward_errors": (math.inf, True, False),
     }.items(),
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -96,9 +96,7 @@ def test_a_singular_step_is_told(cell, dtype):
             getattr(network.cell, name).view(-1, 3, getattr(network.cell, name).shape[1])[:, 1] = 0
         network.cell.bias_ih_l0.view(-1, 3)[:, 1] = -1e4
         network.cell.weight_hh_l0[:, 1] = 0
-    with pytest.raises(
-        NoGradient, match=r"∂s/∂s of step 1 is singular in sequence 0 .* that walks back"
-    ):
+    with pytest.raises(NoGradient, match=r"∂s/∂s of step 1 is singular in sequence 0 .* that walks back"):
         estimate_gradient(make_algorithm("forward_errors"), network, batch)
 
 

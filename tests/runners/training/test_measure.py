@@ -15,6 +15,11 @@ SPECS = {
     "truncated": "truncated(k1=2, k2=4)",
     "online": "online(depth=4)",
     "stochastic": "stochastic(length=4)",
+    "blocked_rtrl": "blocked_rtrl(block=3)",
+    "artbp": "artbp(mean_length=3)",
+    "adaptive": "adaptive(delta=4, k_max=4)",
+    "dni": "dni(k=3)",
+    "fptt": "fptt(every=3)",
 }
 
 
