@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from throughtime.networks import Linearization, Network, State
-from throughtime.networks.dense import linearize_densely
+from throughtime.networks import Linearization, Network, State, linearize_densely
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update

@@ -20,8 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from throughtime.networks import Linearization, Network, State
-from throughtime.networks.dense import DenseLinearization
+from throughtime.networks import DenseLinearization, Linearization, Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, NoGradient, Update, no_update

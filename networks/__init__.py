@@ -2,7 +2,7 @@
 
 from .base import Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
-from .dense import DenseLinearization, transformable
+from .dense import DenseLinearization, linearize_densely, transformable
 from .network import CELLS, Network, make_network
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Recurrent",
     "State",
     "drive",
+    "linearize_densely",
     "make_network",
     "transformable",
 ]

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
-from throughtime.algorithms.base import NoGradient
+from throughtime.algorithms import Algorithm, NoGradient, estimate_gradient, make_algorithm
 from throughtime.forcings import Forcing, make_forcing
 from throughtime.forcings.base import closed_loop
 from throughtime.networks import Network

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from naive import relative_error
 from problems import CELLS, FORCINGS, LOSSES, Case, make_problem, shared_problem, train
 
-from throughtime.algorithms import estimate_gradient, make_algorithm
-from throughtime.algorithms.base import NoGradient
+from throughtime.algorithms import NoGradient, estimate_gradient, make_algorithm
 from throughtime.networks import make_network
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.training.measure import count_updates, gradient_quality

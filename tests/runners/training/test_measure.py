@@ -44,7 +44,9 @@ def test_counts_repeat_exactly(name):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("name", ALGORITHMS.names())
+@pytest.mark.parametrize(
+    "name", [name for name in ALGORITHMS.names() if name != "forward_errors"]
+)  # it has none so far
 def test_online_memory_does_not_grow_with_the_sequence(name, cell):
     algorithm = make_algorithm(spec(name))
     short, long = (count_updates(algorithm, *problem(length, cell)).peak_bytes for length in (16, 96))
