@@ -85,6 +85,7 @@ def _first_error(network: Network, batch: Batch, state: State, found: StepGradie
 
 def _next_error(rest: Tensor, jacobian: Tensor, t: int) -> Tensor:
     """δ of step t from δ − q of the step before it."""
+    error: Tensor
     error, info = torch.linalg.solve_ex(jacobian.mT, rest)
     singular = info.nonzero()
     if len(singular):

@@ -111,5 +111,5 @@ def test_the_carry_is_the_state_at_the_end(cell):
 
 
 def test_no_slot_at_all_is_refused():
-    with pytest.raises(ValueError, match=r"slots must be at least 1, or None for one every √T steps; got 0"):
+    with pytest.raises(ValueError, match=r"slots must be at least 1, or None for one every 2 √T steps; got 0"):
         make_algorithm("checkpointed", slots=0)

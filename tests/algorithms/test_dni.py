@@ -8,6 +8,7 @@ from problems import CASES, CELLS, Case, make_problem, record, shared_problem, t
 from throughtime.algorithms import make_algorithm
 from throughtime.algorithms.compiled.choose import torch_alone
 from throughtime.algorithms.dni import Told
+from throughtime.algorithms.truncated import Past
 
 RATE, MAP_RATE = 0.3, 0.2
 
@@ -90,10 +91,8 @@ def test_a_map_that_knew_would_make_it_exact(cell):
         end = naive.walk(end, t, t + 1)
         loss = loss + naive.step_loss(t, end)
     true = torch.cat(torch.autograd.grad(loss, middle), dim=1)[0]
-    *_, last = problem.part(0, 3).updates("dni(k=3, learning_rate=0)")
-    told = Told(make_start(problem), torch.zeros_like(last.carry.weight), true)
-    gradient, parts = {}, iter(problem.updates("dni(k=3, learning_rate=0)", told))
-    next(parts)
+    told = Told(make_start(problem), true.new_zeros(len(true), 3), true)
+    next(iter(problem.updates("dni(k=3, learning_rate=0)", told)))
     gradient = {name: p.grad / 2 for name, p in problem.network.named_parameters()}
     alone = naive.zero_gradient()
     for t in range(3, 6):
@@ -104,9 +103,13 @@ def test_a_map_that_knew_would_make_it_exact(cell):
 
 
 def make_start(problem):
-    from throughtime.algorithms.truncated import Past
-
     return Past.after(problem.network.initial_state(problem.batch.size), problem.batch.inputs)
+
+
+def test_a_last_window_that_reaches_into_the_one_before_it_teaches_nothing():
+    *_, second, short = [update.carry for update in make_problem(Case("gru", T=8)).updates("dni(k=3)")]
+    assert torch.equal(second.weight, short.weight)
+    assert bool(short.weight.any())
 
 
 def test_the_map_learns_what_arrives():
