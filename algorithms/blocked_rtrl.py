@@ -23,6 +23,9 @@ from .base import Algorithm, Update, no_update
 from .influence import DenseInfluence, Influence, StructuredInfluence, make_influence
 from .window import Windows
 
+AT_ONCE = 8
+"""Steps of a block that are linearized at once: few calls, and memory that is used again."""
+
 
 class BlockedRTRL(Algorithm):
     """The exact gradient at the end of every block.
@@ -95,13 +98,19 @@ class _OfBlocks:
             named = {name.removeprefix("network."): slope for name, slope in whole.by_parameters.items()}
             self.influence.advance(state, replace(whole, by_parameters=named))
             return
-        steps = []
-        for x in inputs.unbind():
-            local = self.network.linearize(x, state)
-            assert isinstance(local, Linearization)
-            steps.append((local, state[0]))
-            state = local.state
-        self.walk.advance(steps)
+        self.walk.advance(self.network, inputs, _states_before(self.network, inputs, state))
+
+
+@torch.no_grad()
+def _states_before(network: Network, inputs: Tensor, state: State) -> State:
+    """The state before each step of a block: its parts, each (h, B, n)."""
+    if len(state) == 1:  # the hidden states are all there is to know
+        hidden, _ = network.hidden(inputs[:-1], state) if len(inputs) > 1 else (inputs.new_empty(0, *state[0].shape), 0)
+        return (torch.cat([state[0][None], hidden]),)
+    states = [state]
+    for x in inputs[:-1].unbind():
+        states.append(network.step(x, states[-1]))
+    return tuple(map(torch.stack, zip(*states, strict=True)))
 
 
 class _Block(nn.Module):
@@ -140,13 +149,18 @@ class _WalkBack:
         self.eye = torch.eye(rows, dtype=like.dtype, device=like.device).repeat(batch_size, 1, 1)
 
     @torch.no_grad()
-    def advance(self, steps: list[tuple[Linearization, Tensor]]) -> None:
-        """M at the block's end from M at its start, by each step's Jacobians and the hidden state before it."""
-        n, m, h, new = self.n, self.m, len(steps), self.influence.spare
+    def advance(self, network: Network, inputs: Tensor, states: State) -> None:
+        """M at the block's end from M at its start, by the inputs (h, B, m) and the states before each step."""
+        n, m, h, new = self.n, self.m, len(inputs), self.influence.spare
         rows = self.eye  # ∂s_end/∂s_t, (B, S n, S n)
-        while steps:
-            local, hidden = steps.pop()
-            rows = self._step(len(steps), rows, local, hidden)
+        for stop in range(h, 0, -AT_ONCE):
+            start = max(stop - AT_ONCE, 0)
+            before = tuple(part[start:stop].flatten(0, 1) for part in states)
+            local = network.linearize(inputs[start:stop].flatten(0, 1), before)
+            assert isinstance(local, Linearization)
+            steps = _by_step(local, stop - start)
+            for t in range(stop - 1, start - 1, -1):
+                rows = self._step(t, rows, steps[t - start], states[0][t])
         column = 0
         for g, (i, of_hidden) in enumerate(self.gates):
             columns = [*range(m * (i is None), m), *range(m, m + n * (of_hidden is not None)), -1]
@@ -177,3 +191,12 @@ class _WalkBack:
         through = torch.bmm(rows, local.transition)
         others = [sum(parts[p] * local.by_state[p, q][:, None] for p in range(S)) for q in range(1, S)]
         return torch.cat([through, *others], dim=2) if others else through
+
+
+def _by_step(local: Linearization, steps: int) -> list[Linearization]:
+    """Each step's, of that of all sequences of some steps, one step's behind another's."""
+    of_inputs, of_transitions = local.input.chunk(steps), local.transition.chunk(steps)
+    of_states, of_gates = local.by_state.chunk(steps, dim=2), local.by_gate.chunk(steps, dim=2)
+    of_outputs = [None] * steps if local.by_output is None else local.by_output.chunk(steps)
+    pieces = zip(of_inputs, of_states, of_gates, of_transitions, of_outputs, strict=True)
+    return [Linearization(x, (), by_state, by_gate, A, by_output) for x, by_state, by_gate, A, by_output in pieces]
