@@ -108,10 +108,11 @@ class Adaptive(Algorithm):
         for t in range(stop - 1, stop - self.k_max - 1, -1):
             slopes = torch.cat(arriving, dim=1)
             total = total + slopes.mean(dim=0)
-            sizes.append(float(slopes.norm(dim=1).mean()))
-            norms.append(float(total.norm()))
+            sizes.append(slopes.norm(dim=1).mean())
+            norms.append(total.norm())
             *_, arriving = windows.segment(states.pop(), t, t + 1, t + 1, 1, arriving)
-        return least_steps(np.array(sizes), np.array(norms), self.delta)
+        read = torch.stack([*sizes, *norms]).double().cpu().numpy()  # once: a device has to be waited for
+        return least_steps(read[: self.k_max], read[self.k_max :], self.delta)
 
     def _by_state(self, windows: Windows, state: State, stop: int) -> State:
         """∂ℓ_s/∂s_s of each sequence by itself, s = stop − 1, from the state after that step."""

@@ -18,7 +18,15 @@ SPECS = [
     "rtrl(update_every=None)",
     "readout_only",
     "uoro",
+    "checkpointed",
+    "checkpointed(slots=2)",
+    "blocked_rtrl(block=3)",
+    "artbp(mean_length=3)",
+    "dni(k=3)",
+    "fptt(every=3)",
 ]
+"""Not `adaptive`, whose probe decides how far to go back, nor `forward_errors`, which stops at a singular step."""
+
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 
 
