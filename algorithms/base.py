@@ -33,6 +33,10 @@ class Update(NamedTuple):
     carry: Any
 
 
+class NoGradient(ArithmeticError):
+    """An algorithm has no gradient at these parameters, in these numbers; the message says why. A run ends with it."""
+
+
 class Algorithm(ABC):
     """A way of computing a recurrent network's gradient. A subclass's constructor takes its parameters, annotated.
 
@@ -44,6 +48,7 @@ class Algorithm(ABC):
         online: its memory does not grow with the sequence.
         backward_mode: it differentiates `network.unroll`'s outputs; forcings that judge a whole window need that.
         shown_on: specs of the cells on which these promises are measured; empty: rnn, lstm and gru, which do for most.
+        random_memory: its memory depends on its draws: what measures it takes several, and tells their mean and most.
     """
 
     exact_up_to: float
@@ -51,6 +56,7 @@ class Algorithm(ABC):
     online: bool
     backward_mode: bool = True
     shown_on: tuple[str, ...] = ()
+    random_memory: bool = False
 
     @abstractmethod
     def updates(
@@ -78,8 +84,14 @@ def detach(state: State) -> State:
     return tuple(part.detach().clone() for part in state)
 
 
-def backward(network: Network, loss: Tensor) -> None:
-    """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p."""
+def backward(network: Network, loss: Tensor, also: State = ()) -> None:
+    """Set every ``p.grad`` to the derivative of a scalar loss; zeros where the loss does not depend on p.
+
+    Args:
+        network: whose parameters.
+        loss: a scalar.
+        also: leaves whose ``grad``, None before, is filled too where the loss depends on them.
+    """
     parameters = list(network.parameters())
     for parameter in parameters:
         parameter.grad = None
@@ -90,7 +102,7 @@ def backward(network: Network, loss: Tensor) -> None:
             "outside of torch.no_grad() and torch.inference_mode(), or in a block of torch.enable_grad()"
         )
     if loss.requires_grad:
-        torch.autograd.backward(loss, inputs=parameters)
+        torch.autograd.backward(loss, inputs=[*parameters, *also])
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)

@@ -72,10 +72,18 @@ class Truncated(Algorithm):
         self, network: Network, batch: Batch, carry: Past | None = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update every k1 steps; the last one may be shorter."""
+        past = self.begin(network, batch, carry)
+        yield from self.windowed(Windows(network, batch, past.inputs), past)
+
+    def begin(self, network: Network, batch: Batch, carry: Past | None) -> Past:
+        """What a batch goes on from."""
         past = Past.after(network.initial_state(batch.size), batch.inputs) if carry is None else carry.settled()
         network.check(batch.inputs, past.states[0][1])
-        before = past.stop
-        windows = Windows(network, batch, past.inputs)
+        return past
+
+    def windowed(self, windows: Windows, past: Past) -> Iterator[Update]:
+        """The updates, by windows whose gradient may be another one than that of their losses alone."""
+        before, network, batch = past.stop, windows.network, windows.batch
         states = deque((position - before, state) for position, state in past.states)
         for start in range(0, batch.length, self.k1):
             stop = min(start + self.k1, batch.length)

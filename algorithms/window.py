@@ -55,6 +55,42 @@ class Windows:
         backward(self.network, loss)
         return loss.detach(), detach(after)  # a copy, made when what the walk back needed is gone
 
+    def segment(
+        self, state: State, first: int, start: int, stop: int, targets: int, arriving: State, *, add: bool = False
+    ) -> tuple[Tensor, State, State]:
+        """Fill every ``p.grad`` with the derivative of a part of a longer window, at which credit arrives from later.
+
+        Args:
+            state: before the segment's first step.
+            first: the segment's steps are first … stop − 1.
+            start: its losses are those of the steps start … stop − 1, of which there may be none.
+            stop: see there.
+            targets: by which the sum of the losses is divided: those of all of the window.
+            arriving: the gradient by the state after the segment, for what comes after it, S tensors (B, n).
+            add: to what ``p.grad`` holds, in place of filling it.
+
+        Returns:
+            The segment's part of the loss, the state after it, and the gradient by the state before it, all detached.
+        """
+        if self.kernels:
+            return self.kernels.segment(state, first, start, stop, targets, arriving, add)
+        before = tuple(part.detach().clone().requires_grad_() for part in state)
+        outputs, after = self.network.unroll(self.inputs(first, stop), before)
+        loss = outputs.new_zeros(())
+        if any(self.batch.counts[start:stop]):
+            loss = self.batch.window(start, stop).losses(outputs[start - stop :]).sum() / targets
+        del outputs
+        parameters = list(self.network.parameters())
+        kept = [parameter.grad if add else None for parameter in parameters]
+        worth = sum(((part * credit).sum() for part, credit in zip(after, arriving, strict=True)), start=loss)
+        backward(self.network, worth, also=before)
+        with torch.no_grad():
+            for parameter, more in zip(parameters, kept, strict=True):
+                if more is not None:
+                    parameter.grad = more.add_(parameter.grad)  # type: ignore[arg-type]
+        leaving = tuple(torch.zeros_like(part) if part.grad is None else part.grad for part in before)
+        return loss.detach(), detach(after), leaving
+
     def carried_on(self, state: State, first: int, stop: int) -> State:
         """The state before step `stop`, from that before step `first`, without gradient."""
         if first == stop:

@@ -2,7 +2,7 @@
 
 from .base import AnyCell, Cell, Linearization, Recurrent, State
 from .closed_loop import ClosedLoop, drive
-from .dense import DenseLinearization, transformable
+from .dense import DenseLinearization, linearize_densely, transformable
 from .diagonal import DiagonalCell, DiagonalLinearization
 from .layers import Stacked
 from .network import Network, make_network
@@ -22,6 +22,7 @@ __all__ = [
     "Stacked",
     "State",
     "drive",
+    "linearize_densely",
     "make_network",
     "transformable",
 ]

@@ -64,11 +64,29 @@ class Kernels:
         self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """The gradient of a window: see `throughtime.algorithms.window`."""
-        after, parts = _copied(state)
         scale = self._mean(start, stop) if weights is None else weights.double().numpy()
-        loss = self._call("window", self._inputs(first, stop), *parts, *self._judged(start, stop), scale)
+        after, parts = _copied(state)
+        nothing = np.empty((0, *parts[0].shape), parts[0].dtype)
+        loss = self._call("window", self._inputs(first, stop), *parts, nothing, *self._judged(start, stop), scale)
         self.flat.show_gradients()
         return torch.scalar_tensor(loss, dtype=self.kind), after
+
+    def segment(
+        self, state: State, first: int, start: int, stop: int, targets: int, arriving: State, add: bool
+    ) -> tuple[Tensor, State, State]:
+        """The gradient of a part of a longer window, likewise."""
+        after, parts = _copied(state)
+        credit, scale, kept = torch.stack(arriving), self._scale(stop - start, targets), self.grad
+        if add:
+            self.flat.gather_gradients()
+            self.grad = np.empty_like(kept)
+        judged = self._judged(start, stop)
+        loss = self._call("window", self._inputs(first, stop), *parts, credit.numpy(), *judged, scale)
+        if add:
+            kept += self.grad
+            self.grad = kept
+        self.flat.show_gradients()
+        return torch.scalar_tensor(loss, dtype=self.kind), after, tuple(credit.unbind())
 
     def readout(self, state: State, start: int, stop: int) -> tuple[Tensor, State]:
         """The mean loss over some steps' targets, its gradient by the readout alone, and the state after the steps."""

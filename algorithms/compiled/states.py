@@ -10,6 +10,9 @@ from throughtime.networks.compiled.build import compiled
 from .layout import outputs_of, parts_of
 from .windows import read_out
 
+AT_ONCE = 16
+"""Steps whose slopes, which nobody wants here, are in memory at once: a step by itself would turn U anew."""
+
 
 @compiled
 def _read(
@@ -44,11 +47,13 @@ def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     T, B, m = x.shape
     n, o = h.shape[1], outputs_of(len(theta), x.shape[2], h.shape[1], 3)
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, m, n, o)
-    states, by_hidden = np.empty((T + 1, B, n), x.dtype), np.empty((1, B, 3 * n), x.dtype)
-    by_input, update = np.empty((1, B, n), x.dtype), np.empty((1, B, n), x.dtype)
+    at_once = min(T, AT_ONCE)
+    states, by_hidden = np.empty((T + 1, B, n), x.dtype), np.empty((at_once, B, 3 * n), x.dtype)
+    by_input, update = np.empty((at_once, B, n), x.dtype), np.empty((at_once, B, n), x.dtype)
     states[0] = h
-    for t in range(T):
-        gru.forward(x[t : t + 1], W, U, b_ih, b_hh, states[t : t + 2], by_hidden, by_input, update)
+    for t in range(0, T, AT_ONCE):
+        k = min(T - t, AT_ONCE)
+        gru.forward(x[t : t + k], W, U, b_ih, b_hh, states[t : t + k + 1], by_hidden[:k], by_input[:k], update[:k])
     h[:] = states[T]
     return _read(grad, states[1:], 3 * n, m, V, c, values, classes, mask, scale)
 
@@ -61,11 +66,16 @@ def lstm_states(
     T, B, m = x.shape
     n, o = h.shape[1], outputs_of(len(theta), x.shape[2], h.shape[1], 4)
     W, U, b_ih, b_hh, V, c = parts_of(theta, 4 * n, m, n, o)
-    states, cells = np.empty((T + 1, B, n), x.dtype), np.empty((2, B, n), x.dtype)
-    slopes, keep, shown = np.empty((1, B, 4 * n), x.dtype), np.empty((1, B, n), x.dtype), np.empty((1, B, n), x.dtype)
+    at_once = min(T, AT_ONCE)
+    states, cells = np.empty((T + 1, B, n), x.dtype), np.empty((at_once + 1, B, n), x.dtype)
+    slopes, keep = np.empty((at_once, B, 4 * n), x.dtype), np.empty((at_once, B, n), x.dtype)
+    shown = np.empty((at_once, B, n), x.dtype)
     states[0], cells[0] = h, cell
-    for t in range(T):
-        lstm.forward(x[t : t + 1], W, U, b_ih, b_hh, states[t : t + 2], cells, slopes, keep, shown)
-        cells[0] = cells[1]
+    for t in range(0, T, AT_ONCE):
+        k = min(T - t, AT_ONCE)
+        lstm.forward(
+            x[t : t + k], W, U, b_ih, b_hh, states[t : t + k + 1], cells[: k + 1], slopes[:k], keep[:k], shown[:k]
+        )
+        cells[0] = cells[k]
     h[:], cell[:] = states[T], cells[0]
     return _read(grad, states[1:], 4 * n, m, V, c, values, classes, mask, scale)

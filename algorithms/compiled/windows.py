@@ -1,6 +1,8 @@
 """A window at once: states, losses, and the gradient of every parameter, as one call for each cell.
 
-Parameters and gradients are vectors in the order of ``network.parameters()``.
+Parameters and gradients are vectors in the order of ``network.parameters()``. credit (S, B, n) is what the state after
+the window is worth beyond it, the gradient that arrives there, and afterwards the one that leaves by the state before
+the window; of a window that nothing arrives at it is empty, (0, B, n).
 """
 
 from typing import Any
@@ -25,6 +27,9 @@ def read_out(
     """
     k, B, n = states.shape
     o = len(c)
+    if not k:
+        gV[:], gc[:] = 0, 0
+        return 0.0
     hidden, outputs = states.reshape(k * B, n), np.empty((k, B, o), states.dtype)
     flat = outputs.reshape(k * B, o)
     times_transposed(hidden, V, flat)
@@ -39,7 +44,9 @@ def read_out(
 
 
 @compiled
-def rnn_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
+def rnn_window(
+    theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
     """The tanh cell: grad filled, h (B, n) moved to the window's end, and the loss of its last k steps returned."""
     T, B, m = x.shape
     n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 1)
@@ -49,13 +56,23 @@ def rnn_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     states[0] = h
     rnn.forward(x, W, U, b_ih, b_hh, states)
     loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, delta[T - k :], gV, gc)
-    rnn.backward(x, U, states, delta, k, gW, gU, gb_ih, gb_hh)
+    if len(credit):
+        if k:
+            delta[T - 1] += credit[0]
+        else:
+            delta[T - 1] = credit[0]
+        rnn.backward(x, U, states, delta, max(k, 1), gW, gU, gb_ih, gb_hh)
+        times(delta[0], U, credit[0])
+    else:
+        rnn.backward(x, U, states, delta, k, gW, gU, gb_ih, gb_hh)
     h[:] = states[T]
     return loss
 
 
 @compiled
-def gru_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
+def gru_window(
+    theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
     """The gated recurrent unit, likewise."""
     T, B, m = x.shape
     n, k, o = h.shape[1], len(scale), outputs_of(len(theta), x.shape[2], h.shape[1], 3)
@@ -67,14 +84,14 @@ def gru_window(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     states[0] = h
     gru.forward(x, W, U, b_ih, b_hh, states, by_hidden, by_input, update)
     loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
-    gru.backward(x, U, states, by_hidden, by_input, update, by_state, gW, gU, gb_ih, gb_hh)
+    gru.backward(x, U, states, by_hidden, by_input, update, by_state, credit, gW, gU, gb_ih, gb_hh)
     h[:] = states[T]
     return loss
 
 
 @compiled
 def lstm_window(
-    theta: Any, grad: Any, x: Any, h: Any, cell: Any, values: Any, classes: Any, mask: Any, scale: Any
+    theta: Any, grad: Any, x: Any, h: Any, cell: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
 ) -> Any:
     """Long short-term memory, likewise; its second state part (B, n) moves too."""
     T, B, m = x.shape
@@ -91,6 +108,6 @@ def lstm_window(
     states[0], cells[0] = h, cell
     lstm.forward(x, W, U, b_ih, b_hh, states, cells, gates, keep, shown)
     loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
-    lstm.backward(x, U, states, gates, keep, shown, by_state, gW, gU, gb_ih, gb_hh)
+    lstm.backward(x, U, states, gates, keep, shown, by_state, credit, gW, gU, gb_ih, gb_hh)
     h[:], cell[:] = states[T], cells[T]
     return loss

@@ -50,6 +50,7 @@ def backward(
     by_input: Any,
     update: Any,
     by_state: Any,
+    credit: Any,
     gW: Any,
     gU: Any,
     gb_ih: Any,
@@ -57,11 +58,14 @@ def backward(
 ) -> None:
     """Every slope times the same ∂L/∂h_t, then one product over the window for each weight.
 
-    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled.
+    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled. credit (1, B, n) is
+    what arrives at h_T from later steps, and then what leaves by h_0; it may be empty, (0, B, n).
     """
     T, B, m = x.shape
     n, first = states.shape[2], T - len(by_state)
     total, through = np.zeros((B, n), x.dtype), np.zeros((B, n), x.dtype)
+    if len(credit):
+        total[:] = credit[0]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             g, p = total[b], through[b]
@@ -80,6 +84,8 @@ def backward(
                 d[2 * n + i] *= g[i]
                 a[i] *= g[i]
         times(by_hidden[t], U, through)
+    if len(credit):
+        credit[0] = total * update[0] + through
     features, flat, candidate = x.reshape(T * B, m), by_hidden.reshape(T * B, 3 * n), by_input.reshape(T * B, n)
     add_products(flat, states[:T].reshape(T * B, n), gU)
     add_products(flat, features, gW)

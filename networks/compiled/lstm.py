@@ -52,6 +52,7 @@ def backward(
     keep: Any,
     shown: Any,
     by_state: Any,
+    credit: Any,
     gW: Any,
     gU: Any,
     gb_ih: Any,
@@ -59,11 +60,14 @@ def backward(
 ) -> None:
     """∂L/∂h_t and ∂L/∂c_t back in time, then one product over the window for each weight.
 
-    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled.
+    by_state (k, B, n) is ∂L/∂h_t directly, of the last k steps; gW, gU, gb_ih and gb_hh are filled. credit (2, B, n) is
+    what arrives at h_T and c_T from later steps, and then what leaves by h_0 and c_0; it may be empty, (0, B, n).
     """
     T, B, m = x.shape
     n, first = states.shape[2], T - len(by_state)
     through, by_cell = np.zeros((B, n), x.dtype), np.zeros((B, n), x.dtype)
+    if len(credit):
+        through[:], by_cell[:] = credit[0], credit[1]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             h, c, d, kept, out = through[b], by_cell[b], slopes[t, b], keep[t, b], shown[t, b]
@@ -79,6 +83,8 @@ def backward(
                 d[3 * n + j] *= h[j]
                 c[j] = total * kept[j]
         times(slopes[t], U, through)
+    if len(credit):
+        credit[0], credit[1] = through, by_cell
     flat = slopes.reshape(T * B, 4 * n)
     add_products(flat, x.reshape(T * B, m), gW)
     add_products(flat, states[:T].reshape(T * B, n), gU)

@@ -66,6 +66,7 @@ class Cost(Kept):
         cpu: CPU seconds, likewise.
         rounds: how many were timed.
         peak_bytes: the most alive at once during the updates, beyond parameters and data (`Counts.peak_bytes`).
+        mean_peak_bytes: the mean over draws, where memory is random and `peak_bytes` the most; None elsewhere.
         carry_bytes: what stays alive from one batch of a stream to the next.
         flops: of all matrix products of the whole batch's updates.
         ops: operators dispatched, likewise.
@@ -76,6 +77,7 @@ class Cost(Kept):
     cpu: Spread | None = None
     rounds: Whole = 0
     peak_bytes: Whole | None = None
+    mean_peak_bytes: Whole | None = None
     carry_bytes: Whole | None = None
     flops: Whole | None = None
     ops: Whole | None = None
@@ -105,6 +107,7 @@ def measure(point: Point, cost: Cost) -> None:
     cost.wall, cost.cpu, cost.rounds = Spread.of(wall / point.length), Spread.of(cpu / point.length), len(wall)
     cost.peak_bytes, cost.carry_bytes = counts.peak_bytes, carried
     cost.flops, cost.ops = counts.flops, counts.ops
+    cost.mean_peak_bytes = counts.mean_peak_bytes
 
 
 def _last_carry(prepared: Prepared) -> Any:

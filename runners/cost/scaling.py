@@ -181,6 +181,34 @@ DIAGONAL: dict[str, dict[tuple[Quantity, Axis], Law]] = {
 }
 """What is otherwise on a diagonal cell; of every other algorithm a step's products, which have no U there."""
 
+LAWS["checkpointed"] = LAWS["full"] | {
+    ("flops", "length"): Law(1, 1, "every step is computed twice forward and once backward"),
+    ("peak_bytes", "length"): Law(0.5, 0.5, "√T states and the activations of √T steps"),
+}
+LAWS["blocked_rtrl"] = LAWS["rtrl"] | {
+    ("flops", "length"): Law(1, 1, "a block is the same wherever it is"),
+    ("peak_bytes", "length"): Law(0, 0, "the influence matrix, and the Jacobians of one block"),
+    ("flops", "hidden_size"): Law(3, 4, "n³ a step within a block, and n⁴ a block: n³ a step where it has n steps"),
+    ("peak_bytes", "hidden_size"): Law(2, 3, "the influence matrix is n × P; a block's Jacobians are block × n²"),
+}
+LAWS["artbp"] = LAWS["checkpointed"] | {
+    ("peak_bytes", "length"): Law(0, 1, "the longest window's states, and of longer sequences longer ones"),
+    ("peak_bytes", "hidden_size"): Law(1, 2, "activations are n, gradients n²"),
+    ("peak_bytes", "batch_size"): Law(0, 1, _WINDOW),
+}
+LAWS["adaptive"] = LAWS["truncated"] | {
+    ("flops", "length"): Law(1, 1, "twice full BPTT's step, and a probe once in so many steps"),
+}
+LAWS["dni"] = LAWS["truncated"]
+LAWS["fptt"] = LAWS["truncated"]
+LAWS["forward_errors"] = {
+    ("flops", "length"): Law(1, 1, "a step is the same wherever it is, in both passes"),
+    ("peak_bytes", "length"): Law(0, 0, "one error and one product of Jacobians"),
+    ("flops", "hidden_size"): Law(3, 3, "a product of Jacobians; a system that is solved is not counted"),
+    ("peak_bytes", "hidden_size"): Law(2, 2, "Jacobians are n × n"),
+    ("flops", "batch_size"): Law(1, 1, "every sequence has its Jacobians"),
+    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its Jacobians"),
+}
 LAWS["online"] = LAWS["truncated"] | {("flops", "length"): Law(1, 1, "depth times full BPTT's step")}
 
 

@@ -7,7 +7,14 @@ import pandas as pd
 from rich.console import Console
 
 from throughtime.runners.records.files import write_text
-from throughtime.runners.showing.words import bytes_in_words, draw, markdown_table, number_in_words, say
+from throughtime.runners.showing.words import (
+    bytes_in_words,
+    draw,
+    markdown_table,
+    memory_in_words,
+    number_in_words,
+    say,
+)
 from throughtime.runners.training.timing import Spread
 
 from .point import Axis, Cost
@@ -29,8 +36,8 @@ LEGEND = f"""\
 - ms/step: median wall time [quartiles] of one time step of the whole batch, updates included, no optimizer. One torch
   thread; imports, first calls and counting are off the clock, and a GPU is synchronised at both ends.
 - memory: the most bytes alive at once during the updates, beyond parameters and data: live storages on a CPU, the
-  allocator's on a GPU. carry: what stays alive from one batch of a stream to the next; a view of a batch's inputs keeps
-  all of them.
+  allocator's on a GPU; where it is random, the mean over draws and the most. carry: what stays alive from one batch of
+  a stream to the next; a view of a batch's inputs keeps all of them.
 - MFLOP: of matrix products alone, by torch's formulas. ops: operators dispatched.
 """
 
@@ -67,7 +74,7 @@ def point_row(cost: Cost) -> list[str]:
         *(str(getattr(p, axis)) for axis in AXES),
         _milliseconds(cost.wall),
         "" if cost.cpu is None else number_in_words(1e3 * cost.cpu.median),
-        "" if cost.peak_bytes is None else bytes_in_words(cost.peak_bytes),
+        memory_in_words(cost.peak_bytes, cost.mean_peak_bytes),
         "" if cost.carry_bytes is None else bytes_in_words(cost.carry_bytes),
         "" if cost.flops is None else number_in_words(cost.flops / p.length / 1e6),
         "" if cost.ops is None else number_in_words(cost.ops / p.length),
@@ -118,6 +125,9 @@ def markdown(costs: Costs) -> str:
     return "\n\n".join([*parts, LEGEND])
 
 
+COUNTED = ("rounds", "peak_bytes", "mean_peak_bytes", "carry_bytes", "flops", "ops")
+
+
 def csv(costs: Costs) -> str:
     """Every point with unrounded numbers, in seconds, bytes and operations of the whole batch's updates."""
     lines = []
@@ -126,7 +136,7 @@ def csv(costs: Costs) -> str:
         for name, spread in (("wall", cost.wall), ("cpu", cost.cpu)):
             for part in ("median", "lower", "upper"):
                 fields[f"{name}_per_step_{part}"] = None if spread is None else getattr(spread, part)
-        counted = cost.model_dump(include={"rounds", "peak_bytes", "carry_bytes", "flops", "ops", "status", "reason"})
+        counted = cost.model_dump(include={*COUNTED, "status", "reason"})
         lines.append({**fields, **counted})
     return pd.DataFrame(lines).to_csv(index=False)
 

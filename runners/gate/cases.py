@@ -25,6 +25,14 @@ LENGTHS = {
     "ok(rank=3)": 5,
     "sparse_rtrl(paths=4)": 5,
     "readout_only": 20,
+    "checkpointed": 100,
+    "checkpointed(slots=4)": 20,
+    "blocked_rtrl(block=8)": 16,
+    "artbp(mean_length=5)": 20,
+    "adaptive(delta=0.5, k_max=8)": 20,
+    "dni(k=10)": 20,
+    "fptt(every=10)": 20,
+    "forward_errors": 10,
 }
 """Of each algorithm the time steps of a batch."""
 

@@ -28,8 +28,9 @@ from .verdict import Verdict, change, table
 FILE = "counters.json"
 ABOUT = (
     "Exact counts of all updates of one batch, float32 on a CPU, as `throughtime check --update` writes them. "
-    "ops: operators; flops: of matrix products; result_bytes: of all operators' results; peak_bytes: alive at once; "
-    "carry_bytes: kept for the next batch."
+    "ops: operators; flops: of matrix products; result_bytes: of all operators' results; peak_bytes: alive at once "
+    "(the most of several draws where memory is random, mean_peak_bytes their mean); carry_bytes: kept for the next "
+    "batch."
 )
 
 Counts = dict[str, int]
@@ -58,11 +59,12 @@ def count(prepared: Prepared) -> Counts:
     """Every counter of all updates of the batch."""
     algorithm, network, batch = prepared.algorithm, prepared.network, prepared.batch
     with _undisturbed():
-        counts = asdict(count_updates(algorithm, network, batch))
+        counted = asdict(count_updates(algorithm, network, batch))
         carry = None
         with _Results() as results:
             for update in algorithm.updates(network, batch, generator=torch.Generator().manual_seed(0)):
                 carry = update.carry
+    counts = {name: number for name, number in counted.items() if number is not None}
     return {**counts, "result_bytes": results.bytes, "carry_bytes": carry_bytes(carry)}
 
 

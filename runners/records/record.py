@@ -45,7 +45,8 @@ class Record(Kept):
         exposure_bias: the free-running score less the score one step ahead on the same targets.
         steps: time steps of training data; updates: the optimizer's; sequences: of training data.
         wall_seconds: of training, as are cpu_seconds: evaluation is off the clock.
-        peak_bytes: the most alive at once in one batch's updates; flops and ops: of these (`Counts`).
+        peak_bytes: the most alive at once in one batch's updates; flops and ops: of these (`Counts`);
+            mean_peak_bytes: over draws, where memory is random.
         gradient_norm: the mean over the updates.
         clipped_share: of the updates, from 0 to 1; nonfinite_share: likewise.
         curve: one point an evaluation.
@@ -63,6 +64,7 @@ class Record(Kept):
     wall_seconds: Seconds = 0.0
     cpu_seconds: Seconds = 0.0
     peak_bytes: Whole | None = None
+    mean_peak_bytes: Whole | None = None
     flops: Whole | None = None
     ops: Whole | None = None
     gradient_norm: float | None = None

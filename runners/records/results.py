@@ -63,9 +63,9 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     for a tuning run, ``test`` for a report run; ``free``: the same, running free;
     ``exposure_bias``: the latter less the score one step ahead on the same targets), ``steps``, ``updates``,
     ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
-    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``gradient_norm``,
-    ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error`` (means over the curve),
-    ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
+    ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``mean_peak_bytes`` where the
+    memory is random, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error``
+    (means over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
     was not executed yet has no row, nor has one whose record is of another run or contradicts itself.
     """
     rows = Results.of(directory).runs

@@ -6,7 +6,7 @@ from throughtime.runners.suite.suite import Choice
 
 from .statistics import Interval
 from .summary import Row, TaskTable
-from .words import bytes_in_words, number_in_words
+from .words import memory_in_words, number_in_words
 
 HEADINGS = [
     "algorithm",
@@ -98,6 +98,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         mean = round(row.difference.interval.mean, digits) + 0.0  # never −0.0000
         difference = f"{'' if row.difference.supported else '~'}{mean:+.{digits}f}"
     cosine, wall, memory = (row.costs.get(name) for name in ("cosine", "wall_per_step", "peak_bytes"))
+    mean_memory = row.costs.get("mean_peak_bytes")
     free_floor = None if table.free_floor is None else table.free_floor.free
     return {
         "algorithm": row.name,
@@ -112,7 +113,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "cosine": "" if cosine is None else f"{cosine:.3f}",
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else number_in_words(1e3 * wall),
-        "memory": "" if memory is None else bytes_in_words(memory),
+        "memory": memory_in_words(memory, mean_memory),
         "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row.choice),
         "runs": _runs(row),
     }

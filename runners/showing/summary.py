@@ -23,6 +23,7 @@ COSTS = (
     "wall_per_step",
     "cpu_per_step",
     "peak_bytes",
+    "mean_peak_bytes",
     "flops",
     "ops",
     "updates",

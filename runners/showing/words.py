@@ -69,3 +69,14 @@ def bytes_in_words(size: float) -> str:
             return f"{number_in_words(size)} {unit}"
         size /= 1024
     return f"{number_in_words(size)} GiB"
+
+
+def memory_in_words(most: float | None, mean: float | None = None) -> str:
+    """Bytes at the peak; where they are random the mean over draws first, then the most.
+
+    >>> memory_in_words(2048), memory_in_words(2048, 1024), memory_in_words(None)
+    ('2 KiB', '1 KiB, at most 2 KiB', '')
+    """
+    if most is None:
+        return ""
+    return bytes_in_words(most) if mean is None else f"{bytes_in_words(mean)}, at most {bytes_in_words(most)}"

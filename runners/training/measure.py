@@ -7,7 +7,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,9 @@ from throughtime.algorithms import Algorithm
 from throughtime.algorithms.compiled.choose import torch_alone
 from throughtime.networks import Network
 from throughtime.tasks import Batch
+
+MEMORY_DRAWS = 8
+"""An algorithm's own draws over which its memory is measured, where it is random."""
 
 
 class Clock:
@@ -56,11 +60,14 @@ class Counts:
             live storages seen by the dispatcher on a CPU (a fused kernel's inner scratch memory is not seen there).
         flops: floating-point operations of all matrix products, by torch's formulas (`torch.utils.flop_counter`).
         ops: operators dispatched.
+        mean_peak_bytes: the mean of `peak_bytes` over several draws, and that is the most of them, where an algorithm's
+            memory is random; None elsewhere.
     """
 
     peak_bytes: int
     flops: int
     ops: int
+    mean_peak_bytes: int | None = None
 
 
 class _Counter(TorchDispatchMode):
@@ -118,19 +125,30 @@ def _key(tensor: Tensor) -> int:
 
 
 def count_updates(algorithm: Algorithm, network: Network, batch: Batch, *, seed: int = 0) -> Counts:
-    """The counts of all updates of one batch; parameters and ``p.grad`` are left as they were."""
+    """The counts of all updates of one batch; parameters and ``p.grad`` are left as they were.
+
+    Where the algorithm's memory is random, `MEMORY_DRAWS` seeds are taken, this one and those after it: the most bytes
+    and their mean, and the first seed's operations.
+    """
     before = [parameter.grad for parameter in network.parameters()]
     known = [*network.parameters(), batch.inputs, batch.targets, *([] if batch.mask is None else [batch.mask])]
     device = batch.inputs.device
 
-    def drain() -> None:
+    def drain(seed: int) -> None:
         for parameter in network.parameters():
             parameter.grad = None
         for _ in algorithm.updates(network, batch, generator=torch.Generator().manual_seed(seed)):
             pass
 
+    seeds = range(seed, seed + (MEMORY_DRAWS if algorithm.random_memory else 1))
     try:
-        return count(drain, known, device)
+        with torch_alone():
+            drain(seed)  # first calls allocate workspaces that stay
+            counts = [_count(partial(drain, each), known, device) for each in seeds]
+        if len(counts) == 1:
+            return counts[0]
+        peaks = [each.peak_bytes for each in counts]
+        return replace(counts[0], peak_bytes=max(peaks), mean_peak_bytes=round(sum(peaks) / len(peaks)))
     finally:
         for parameter, gradient in zip(network.parameters(), before, strict=True):
             parameter.grad = gradient
@@ -139,11 +157,11 @@ def count_updates(algorithm: Algorithm, network: Network, batch: Batch, *, seed:
 def count(work: Callable[[], object], known: list[Tensor], device: torch.device) -> Counts:
     """The counts of any work, which is done two times or three; the memory of `known` does not count as its own."""
     with torch_alone():  # a compiled kernel does the same work, where the dispatcher can't see it
+        work()  # first calls allocate workspaces that stay
         return _count(work, known, device)
 
 
 def _count(work: Callable[[], object], known: list[Tensor], device: torch.device) -> Counts:
-    work()  # first calls allocate workspaces that stay
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.algorithms import Algorithm, estimate_gradient, make_algorithm
+from throughtime.algorithms import Algorithm, NoGradient, estimate_gradient, make_algorithm
 from throughtime.forcings import Forcing, make_forcing
 from throughtime.forcings.base import closed_loop
 from throughtime.networks import Network
@@ -79,17 +79,18 @@ class Trainer:
             on_point: called after each evaluation with its point and the share of the budget that is used up.
         """
         record = self.record
-        # At the end of training, where a forcing that begins with the truth leaves the network most to itself.
-        with training(self.trained), self._seeded():
-            counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
-        record.peak_bytes, record.flops, record.ops = counts.peak_bytes, counts.flops, counts.ops
         try:
+            # At the end of training, where a forcing that begins with the truth leaves the network most to itself.
+            with training(self.trained), self._seeded():
+                counts = count_updates(self.algorithm, self.trained, self._driven_probe(progress=1.0))
+            record.peak_bytes, record.flops, record.ops = counts.peak_bytes, counts.flops, counts.ops
+            record.mean_peak_bytes = counts.mean_peak_bytes
             with training(self.trained), self._seeded():
                 self._evaluate(on_point)
                 self._train(on_point)
             score, record.free = record.curve[-1].metric, record.curve[-1].free
             record.test, record.validation = (score, None) if self.config.purpose == "report" else (None, score)
-        except Diverged as reason:
+        except (Diverged, NoGradient) as reason:
             record.status, record.reason = "diverged", str(reason)
         finally:
             self._add_up()

@@ -101,22 +101,33 @@ def is_online(algorithm: Algorithm) -> str:
     Look at: lists of states, graphs that a carry holds on to, slices that keep the whole of their tensor alive.
     """
     limit = 0 if math.isinf(algorithm.exact_up_to) else min(int(algorithm.exact_up_to), LONGEST)
-    short, long = 16 + 2 * limit, 64 + 8 * limit
-    found = []
-    for length in (short, long):
-        problem = problem_for(algorithm, length, units=8, dtype=torch.float32)
-        carry = None
-        for update in problem.updates(algorithm):
-            carry = update.carry
-        found.append((count_updates(algorithm, problem.network, problem.batch).peak_bytes, carry_bytes(carry)))
-    (peak, carry_of_short), (more, carry_of_long) = found
-    measured = f"{peak:,} bytes at T = {short}, {more:,} at T = {long}; carry {carry_of_short:,} and {carry_of_long:,}"
-    grows = more > 1.05 * peak or carry_of_long > carry_of_short
-    if algorithm.online and grows:
+    lengths = [16 + 2 * limit, 64 + 8 * limit]
+    found = [_held(algorithm, length) for length in lengths]
+    if algorithm.online and _grows(*found):
+        # As far as its longest window it may, and as far as a window's phase changes what is carried; beyond it not.
+        lengths.append(4 * lengths[-1])
+        found.append(_held(algorithm, lengths[-1]))
+    peaks, carries = zip(*found, strict=True)
+    at = ", ".join(f"{peak:,} bytes at T = {length}" for peak, length in zip(peaks, lengths, strict=True))
+    measured = f"{at}; carry {', '.join(f'{carry:,}' for carry in carries)}"
+    if algorithm.online and _grows(*found[-2:]):
         raise Refuted(measured)
     if not algorithm.online:
         raise NotPromised(f"online is {algorithm.online}: {measured}")
     return measured
+
+
+def _held(algorithm: Algorithm, length: int) -> tuple[int, int]:
+    """The peak's bytes and the carry's of a batch of so many steps."""
+    problem = problem_for(algorithm, length, units=8, dtype=torch.float32)
+    carry = None
+    for update in problem.updates(algorithm):
+        carry = update.carry
+    return count_updates(algorithm, problem.network, problem.batch).peak_bytes, carry_bytes(carry)
+
+
+def _grows(of_short: tuple[int, int], of_long: tuple[int, int]) -> bool:
+    return of_long[0] > 1.05 * of_short[0] or of_long[1] > of_short[1]
 
 
 class _Watched(Network):

@@ -24,6 +24,9 @@ ONLINE = {
     "eprop": 1,
     "readout_only": 1,
     "readout_only(update_every=3)": 3,
+    "blocked_rtrl(block=2)": 2,
+    "dni(k=2, learning_rate=0.1)": 2,
+    "fptt(every=2)": 2,
 }
 # Where batches end, in updates; the first batch of "1" is shorter than every k2 > k1.
 BORDERS = {"short-first": [1], "three": [2, 5], "one-update-each": [1, 2, 3, 4, 5, 6]}

@@ -35,6 +35,12 @@ SPECS = [
     "kf_rtrl",
     "kf_rtrl(update_every=2)",
     "eprop(feedback='random')",
+    "checkpointed",
+    "blocked_rtrl(block=3)",
+    "artbp(mean_length=3)",
+    "adaptive(delta=4, k_max=3)",
+    "dni(k=2, learning_rate=0.1)",
+    "fptt(every=2)",
 ]
 
 pytestmark = pytest.mark.skipif(not available(), reason="Numba is not installed")

@@ -57,7 +57,9 @@ def test_mistake_is_named(spec, message):
 
 
 def test_wrong_name_lists_all_names():
-    with pytest.raises(BadInput, match=r"There is: full, .*online, .*readout_only, .*rtrl, .*stochastic, .*truncated"):
+    with pytest.raises(
+        BadInput, match=r"There is: .*full, .*online, .*readout_only, .*rtrl, .*stochastic, .*truncated"
+    ):
         make_algorithm("zzzzzz")
 
 

@@ -25,7 +25,15 @@ SPECS = [
     "kf_rtrl",
     "ok(rank=2)",
     "sparse_rtrl(paths=2)",
+    "checkpointed",
+    "checkpointed(slots=2)",
+    "blocked_rtrl(block=3)",
+    "artbp(mean_length=3)",
+    "dni(k=3)",
+    "fptt(every=3)",
 ]
+"""Not `adaptive`, whose probe decides how far to go back, nor `forward_errors`, which stops at a singular step."""
+
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 
 

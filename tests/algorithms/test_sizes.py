@@ -26,6 +26,13 @@ SPECS = {
     "ok": "ok(rank=2)",
     "sparse_rtrl": "sparse_rtrl(paths=2)",
     "readout_only": "readout_only",
+    "checkpointed": "checkpointed",
+    "forward_errors": "forward_errors",
+    "blocked_rtrl": "blocked_rtrl(block=3)",
+    "artbp": "artbp(mean_length=3)",
+    "adaptive": "adaptive(delta=4, k_max=4)",
+    "dni": "dni(k=3)",
+    "fptt": "fptt(every=3)",
 }
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

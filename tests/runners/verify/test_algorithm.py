@@ -10,7 +10,16 @@ from throughtime.runners import algorithm_checks, check_algorithm
 from throughtime.runners.verify import problems
 from throughtime.runners.verify.algorithm import CHECKS
 
-SPECS = {"truncated": "truncated(k1=2, k2=5)", "online": "online(depth=4)", "stochastic": "stochastic(length=4)"}
+SPECS = {
+    "truncated": "truncated(k1=2, k2=5)",
+    "online": "online(depth=4)",
+    "stochastic": "stochastic(length=4)",
+    "blocked_rtrl": "blocked_rtrl(block=4)",
+    "artbp": "artbp(mean_length=3)",
+    "adaptive": "adaptive(delta=4, k_max=12)",
+    "dni": "dni(k=4)",
+    "fptt": "fptt(every=4)",
+}
 BUILT_IN = [
     *(SPECS.get(name, name) for name in ALGORITHMS.names()),
     "truncated(k1=4, k2=4)",
@@ -18,6 +27,7 @@ BUILT_IN = [
     "stochastic(length=5, draws=3, burn_in=2)",
     "rtrl(update_every=3)",
     "readout_only(update_every=4)",
+    "checkpointed(slots=3)",
 ]
 BY_DESIGN = {
     "stochastic(length=5, draws=3, burn_in=2)": {
