@@ -91,6 +91,21 @@ class Problem:
         name = f"{self.name}, {times} times each"
         return Problem(name, self.network, Batch(inputs, targets, batch.loss, mask))
 
+    def forgetful(self) -> "Problem | None":
+        """The same on a network that hands nothing on from step to step; None for cells of which it is not known how.
+
+        Without recurrent weights, and with the gate closed by which an LSTM or a GRU keeps what it had.
+        """
+        network = copy.deepcopy(self.network)
+        cell, n = network.cell, network.cell.hidden_size
+        if type(cell) not in (EVERY_CELL.get(name) for name in CELLS):
+            return None
+        with torch.no_grad():
+            cell.weight_hh_l0.zero_()
+            cell.weight_ih_l0[n : 2 * n] = 0.0
+            cell.bias_ih_l0[n : 2 * n] = -60.0  # of which the sigmoid is 1e-26
+        return Problem(f"{self.name}, without memory", network, self.batch)
+
     def masked(self, mask: Tensor) -> "Problem":
         """The same with another mask."""
         return replace(self, batch=replace(self.batch, mask=mask))

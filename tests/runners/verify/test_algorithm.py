@@ -3,6 +3,7 @@
 import pytest
 from defects import DEFECTS, Coin, Sound
 from defects_in_time import IN_TIME
+from plugin_defects import ALGORITHMS as OF_PLUGINS
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts import BadInput
@@ -24,7 +25,8 @@ BY_DESIGN = {
         "carries_the_state_on": "the state that it hands on is warmed up from zero over burn_in steps"
     }
 }
-SEEDED = [(check, defect) for every in (DEFECTS, IN_TIME) for check, defects in every.items() for defect in defects]
+EVERY = (DEFECTS, IN_TIME, OF_PLUGINS)
+SEEDED = [(check, defect) for every in EVERY for check, defects in every.items() for defect in defects]
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
