@@ -125,8 +125,8 @@ def starts_from_its_generator(cls: type[Cell]) -> str:
 
 
 def leaves_the_rest_alone(cls: type[Cell]) -> str:
-    """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, nothing that they gave before,
-    and nothing of the process.
+    """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, nothing of the process, and
+    nothing that they gave before.
     Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, memory that is
     kept and written to again, and noise.
     """

@@ -14,8 +14,8 @@ Run = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
 def unroll_equals_steps(cls: type[Cell]) -> str:
-    """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state, and
-    so it does when the parameters have changed.
+    """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state,
+    also once the parameters have changed.
     Look at: kernels of your own and their backward, which bias and which gate they use, and what is detached; weights
     that are kept in another form, and are as they were before the optimizer's last step.
     """

@@ -1,4 +1,4 @@
-"""What the simplest predictors reach on a task, a constant and a linear look at a step's own input, beside its references."""
+"""What the simplest predictors reach beside a task's references: a constant, and a linear look at a step's own input."""
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ def _best(task: Task, references: list[Reference]) -> Reference:
 
 
 def _scores(task: Task, *, of_inputs: bool) -> tuple[float, float]:
-    """The score on the test data of a linear predictor that was fitted to training data, and how far two halves differ."""
+    """Of a linear predictor fitted to training data the score on the test data, and by how much two halves differ."""
     batch = task.sample(MANY, generator=draws(0)).to(dtype=torch.float64)
     predictor = nn.Linear(task.input_size, task.output_size, dtype=torch.float64)
     nn.init.zeros_(predictor.weight)

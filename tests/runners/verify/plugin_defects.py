@@ -139,28 +139,31 @@ class DropsABias(RTRL):
             yield update
 
 
+class Turned:
+    """A network whose Jacobians have the wrong sign in one place."""
+
+    def __init__(self, network):
+        self.network = network
+
+    @property
+    def __class__(self):
+        return type(self.network)
+
+    def __getattr__(self, name):
+        return getattr(self.network, name)
+
+    def linearize(self, input, state):
+        local = self.network.linearize(input, state)
+        if len(local.state) == 2:
+            local.by_gate[1, 1] *= -1
+        return local
+
+
 class TurnsTheForgetGate(RTRL):
     """A wrong sign in one of an LSTM's gates, and for one state part alone."""
 
-    class Turned:
-        def __init__(self, network):
-            self.network = network
-
-        @property
-        def __class__(self):
-            return type(self.network)
-
-        def __getattr__(self, name):
-            return getattr(self.network, name)
-
-        def linearize(self, input, state):
-            local = self.network.linearize(input, state)
-            if len(local.state) == 2:
-                local.by_gate[1, 1] *= -1
-            return local
-
     def updates(self, network, batch, carry=None, *, generator=None):
-        yield from super().updates(self.Turned(network), batch, carry, generator=generator)
+        yield from super().updates(Turned(network), batch, carry, generator=generator)
 
 
 class TakesTheHiddenStateAfter(RTRL):

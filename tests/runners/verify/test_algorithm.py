@@ -104,7 +104,13 @@ def test_an_unknown_check_is_told():
         algorithm_checks(Sound(), {"loses_are_means": "a typo"})
 
 
-AFFECTED = ("losses_are_means", "carries_the_state_on", "is_exact_up_to", "differentiates_what_unroll_gives")
+AFFECTED = (
+    "losses_are_means",
+    "carries_the_state_on",
+    "is_exact_up_to",
+    "is_exact_where_nothing_is_remembered",
+    "differentiates_what_unroll_gives",
+)
 WRONG_SUM = dict.fromkeys(AFFECTED, "it is the sum")
 
 

@@ -11,7 +11,9 @@ from throughtime.runners.verify.cell import CHECKS, cell_checks, check_cell
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 KNOWN = {"states_have_their_form": "it starts from ones"}
-SEEDED = [(check, defect) for every in (DEFECTS, CELLS_WITH_DEFECTS) for check, defects in every.items() for defect in defects]
+SEEDED = [
+    (check, defect) for every in (DEFECTS, CELLS_WITH_DEFECTS) for check, defects in every.items() for defect in defects
+]
 
 
 @pytest.mark.parametrize("name", CELLS.names())

@@ -19,7 +19,9 @@ BUILT_IN = [
 ]
 """Also with so few different sequences that they recur by chance."""
 
-SEEDED = [(check, defect) for every in (DEFECTS, TASKS_WITH_DEFECTS) for check, defects in every.items() for defect in defects]
+SEEDED = [
+    (check, defect) for every in (DEFECTS, TASKS_WITH_DEFECTS) for check, defects in every.items() for defect in defects
+]
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
