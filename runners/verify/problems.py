@@ -13,7 +13,7 @@ from torch import Tensor
 from throughtime.algorithms import Algorithm, Update, estimate_gradient
 from throughtime.forcings import make_forcing
 from throughtime.networks import CELLS as EVERY_CELL
-from throughtime.networks import Network, State, make_network
+from throughtime.networks import Cell, Network, State, make_network
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
 
@@ -98,7 +98,7 @@ class Problem:
         """
         network = copy.deepcopy(self.network)
         cell, n = network.cell, network.cell.hidden_size
-        if type(cell) not in (EVERY_CELL.get(name) for name in CELLS):
+        if not isinstance(cell, Cell) or type(cell) not in [EVERY_CELL.get(name) for name in CELLS]:
             return None
         with torch.no_grad():
             cell.weight_hh_l0.zero_()

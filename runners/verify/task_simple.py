@@ -1,4 +1,4 @@
-"""What the simplest predictors reach beside a task's references: a constant, and a linear look at a step's own input."""
+"""What the simplest predictors reach beside a task's references: a constant, and a linear look at a step's input."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from throughtime.tasks import Batch, Reference, Task
 from .problems import draws
 from .refuted import NotPromised, Refuted
 
-MANY = 128
+MANY = 64
 """Training sequences that a predictor is fitted to."""
 
 SLACK = 0.05
@@ -52,7 +52,7 @@ def _scores(task: Task, *, of_inputs: bool) -> tuple[float, float]:
     nn.init.zeros_(predictor.bias)
     predictor.weight.requires_grad_(of_inputs)
     fitted = [parameter for parameter in predictor.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.LBFGS(fitted, max_iter=40, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(fitted, max_iter=20, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
@@ -60,7 +60,7 @@ def _scores(task: Task, *, of_inputs: bool) -> tuple[float, float]:
         value.backward()
         return value
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     test = task.test()
     with torch.no_grad():
         outputs = predictor(test.inputs.double()).float()
