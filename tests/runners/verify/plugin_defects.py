@@ -299,15 +299,6 @@ class OneBufferForAllBatches(Adding):
             yield Batch(inputs, targets, batch.loss, batch.mask)
 
 
-class OrdersItsSymbolsByHash(TwoLag):
-    """Symbols are numbered in a set's order, which is another one in each process."""
-
-    def sample(self, batch_size, *, generator):
-        batch = super().sample(batch_size, generator=generator)
-        numbers = torch.tensor([sorted({"tails", "heads"}).index(word) for word in {"tails", "heads"}])
-        return Batch(batch.inputs, numbers[batch.targets], batch.loss, batch.mask)
-
-
 ALGORITHMS = {
     "is_exact_up_to": [SumsOverItsSteps, DropsABias, TurnsTheForgetGate, TakesTheHiddenStateAfter],
     "repeats_with_its_generator": [KeepsTheStateOfTheLastBatch, SharesADefault],
