@@ -167,6 +167,14 @@ def test_non_finite_gradients_are_counted_and_not_applied(config):
     assert all(torch.equal(old, new) for old, new in zip(before, trainer.network.parameters(), strict=True))
 
 
+def test_the_gradients_norm_is_the_mean_over_those_that_are_finite(config):
+    trainer = scripted(config, [(1.0, math.inf, 0.25), (1.0, 2.0, 0.25), (1.0, 4.0, 0.5)])
+    size = sum(parameter.numel() for parameter in trainer.network.parameters())
+    outcome = trainer.run()
+    assert outcome.gradient_norm == pytest.approx(3 * size**0.5)
+    assert outcome.curve[-1].gradient_norm == pytest.approx(3 * size**0.5)
+
+
 def test_an_update_without_targets_changes_nothing(config):
     trainer = scripted(config, [(1.0, 5.0, 0.0)])
     before = [parameter.detach().clone() for parameter in trainer.network.parameters()]
