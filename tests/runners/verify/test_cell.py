@@ -1,7 +1,7 @@
 """Every built-in cell holds what it promises, and every seeded defect is caught by its check."""
 
 import pytest
-from cell_defects import DEFECTS, Integrator, Plain, StartsFromOnes
+from cell_defects import DEFECTS, Cascade, Integrator, Plain, StartsFromOnes
 from plugin_defects import CELLS_WITH_DEFECTS
 
 from throughtime.networks import CELLS
@@ -22,7 +22,7 @@ def test_a_built_in_holds_what_it_promises(name, number):
     cell_checks(CELLS.get(name))[number]()
 
 
-@pytest.mark.parametrize("cell", [Plain, Integrator])
+@pytest.mark.parametrize("cell", [Plain, Integrator, Cascade])
 def test_a_cell_that_owes_no_more_than_its_sizes_and_its_map_is_sound(cell):
     assert {finding.outcome for finding in check_cell(cell)} == {"passed"}
 
