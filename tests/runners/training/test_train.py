@@ -1,6 +1,7 @@
 """One run: same start, same data, budgets, clipping, divergence, and what is recorded."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -129,6 +130,13 @@ def test_huge_learning_rate_diverges_with_a_reason(config):
     assert "the evaluation loss went from" in outcome.reason
     assert outcome.test is None
     assert outcome.validation is None
+
+
+def test_a_loss_of_large_numbers_does_not_diverge_by_its_size(config):
+    trainer = Trainer(config)
+    loss = trainer.judged.loss
+    trainer.judged = replace(trainer.judged, loss=lambda outputs, targets: 1e9 * loss(outputs, targets))
+    assert trainer.run().status == "done"
 
 
 class Scripted(Algorithm):
