@@ -43,6 +43,14 @@ class BlockedRTRL(Algorithm):
             raise ValueError(f"block must be at least 1 step, got {block}")
         self.block = block
 
+    def refuses(self, network: Network) -> str:
+        """A diagonal cell, on which a block's product would be the dear part."""
+        if network.diagonal:
+            return (
+                f"on a diagonal cell such as {type(network.cell).__name__} rtrl itself carries O(P) numbers: take rtrl"
+            )
+        return ""
+
     def updates(
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
@@ -132,6 +140,13 @@ class _Block(nn.Module):
         return state
 
 
+def _kept(found: Tensor, kept: Tensor) -> Tensor:
+    """Of (S n, n, … n, 1), for x, h and 1, in each row only the units of h that a sparse cell keeps for it, (n, k)."""
+    n, k = kept.shape
+    before, hidden, bias = found.split([found.shape[2] - n - 1, n, 1], dim=2)
+    return torch.cat([before, hidden.gather(2, kept.expand(len(found), n, k)), bias], dim=2)
+
+
 class _WalkBack:
     """All rows of ∂s_end/∂s_start and ∂s_end/∂θ of a block at once, from the Jacobians of its steps.
 
@@ -165,10 +180,13 @@ class _WalkBack:
         for g, (i, of_hidden) in enumerate(self.gates):
             columns = [*range(m * (i is None), m), *range(m, m + n * (of_hidden is not None)), -1]
             features = self.seen if len(columns) == m + n + 1 else self.seen[..., columns]
-            size = n * len(columns)
+            size = n * self.influence.widths[g]
             for b, target in enumerate(new):
                 walked = self.at_gates[g, b, :h].flatten(1)  # (h, S n n)
-                target[:, column : column + size] = (walked.T @ features[b, :h]).view(-1, size)
+                found = (walked.T @ features[b, :h]).view(self.S * n, n, -1)
+                if of_hidden is not None and self.influence.kept is not None:
+                    found = _kept(found, self.influence.kept[of_hidden])
+                target[:, column : column + size] = found.flatten(1)
             column += size
         if self.influence.outputs:
             by_readout = torch.bmm(self.at_output[:, :h].flatten(2).mT, self.seen[:, :h, m:])

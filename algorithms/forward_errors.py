@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from throughtime.networks import DenseLinearization, Linearization, Network, State
+from throughtime.networks import DenseLinearization, DiagonalLinearization, Linearization, Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, NoGradient, Update, no_update
@@ -59,7 +59,7 @@ class ForwardErrors(Algorithm):
         again, state = StepGradients(network, batch.total), start
         for t in range(batch.length):
             if t:
-                error = _next_error(error, _jacobian(network.linearize(batch.inputs[t], state), state), t)
+                error = _next_error(error, _jacobian(network.linearize(batch.inputs[t], state)), t)
             state = _add_immediate(network, batch.inputs[t], state, error, found)
             if batch.counts[t]:
                 error = error - _padded(again.add_readout(batch, t, state[0]), state)
@@ -71,7 +71,7 @@ def _first_error(network: Network, batch: Batch, state: State, found: StepGradie
     product, error = None, torch.cat([torch.zeros_like(part) for part in state], dim=1)
     for t in range(batch.length):
         local = network.linearize(batch.inputs[t], state)
-        jacobian = _jacobian(local, state)
+        jacobian = _jacobian(local)
         if product is None:
             product = torch.eye(jacobian.shape[1], dtype=jacobian.dtype, device=jacobian.device).expand_as(jacobian)
         else:
@@ -101,15 +101,18 @@ def _next_error(rest: Tensor, jacobian: Tensor, t: int) -> Tensor:
     return error
 
 
-def _jacobian(local: Linearization | DenseLinearization, state: State) -> Tensor:
+def _jacobian(local: Linearization | DiagonalLinearization | DenseLinearization) -> Tensor:
     """D_t, (B, D, D)."""
     if isinstance(local, DenseLinearization):
         return local.by_state
-    S, (B, n) = len(state), state[0].shape
-    jacobian = local.transition.new_zeros(B, S, n, S, n)
-    jacobian[:, :, :, 0] = local.transition.view(B, S, n, n)
+    S, _, B, n = local.by_state.shape
+    jacobian = local.by_state.new_zeros(B, S, n, S, n)
+    unit_by_unit = range(S)
+    if isinstance(local, Linearization):
+        jacobian[:, :, :, 0] = local.transition.view(B, S, n, n)
+        unit_by_unit = range(1, S)
     for p in range(S):
-        for q in range(1, S):
+        for q in unit_by_unit:
             jacobian[:, p, :, q].diagonal(dim1=1, dim2=2).copy_(local.by_state[p, q])
     return jacobian.view(B, S * n, S * n)
 

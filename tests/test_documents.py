@@ -97,3 +97,31 @@ def test_the_two_commands_can_be_found_by_ci(name):
 def test_the_project_pins_what_it_was_tested_with():
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     assert "\ntorch==2.13.0\n" in pinned
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("algorithms/truncated.py", "first = max(stop - self.k2, -before)"),
+        ("runners/records/store.py", "def write_record("),
+        ("docs/results.md", "- cosine: of the algorithm's gradient with the exact one"),
+    ],
+)
+def test_what_a_stranger_looks_for_is_two_clicks_from_the_readme(file, line):
+    """The line that computes truncated BPTT's window, the file that writes a record, what cosine means in a table."""
+    assert line in text_of(file)
+    near = {"README.md"}
+    for _ in range(2):
+        pages = [page for page in near if page.endswith(".md")]
+        near |= {
+            str((ROOT / page).parent.joinpath(link).resolve().relative_to(ROOT))
+            for page in pages
+            for link in local(page)
+        }
+    assert file in near
+
+
+def local(page):
+    """Where a page's links lead to in this repository."""
+    links = re.findall(r"\]\(([^)#]+)\)", text_of(page))
+    return [link for link in links if "://" not in link]

@@ -139,9 +139,10 @@ def _begin_anew(streams: Mapping[int, int], keep: Sequence[int]) -> None:
     registry.installed.cache_clear()
 
 
-def _start_worker(words: Sequence[str], *, stdin: int, pass_fds: Sequence[int]) -> Copy:
-    """In place of `subprocess.Popen`: a worker by its command."""
+def _start_worker(words: Sequence[str], *, stdin: int, pass_fds: Sequence[int], env: Mapping[str, str]) -> Copy:
+    """In place of `subprocess.Popen`: a worker by its command; a copy has this process's order of words."""
     assert stdin == subprocess.DEVNULL
+    assert {**env, "PYTHONHASHSEED": ""} == {**os.environ, "PYTHONHASHSEED": ""}
     *_, script, channel, parent = words
     assert script == child.__file__
 

@@ -48,6 +48,8 @@ class Process(Generic[W]):
                 [sys.executable, *flags, script, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                # A set of words has one order in all of them: what is drawn in it depends on no process.
+                env={**os.environ, "PYTHONHASHSEED": "0"},
             )
         except BaseException:
             self.socket.close()

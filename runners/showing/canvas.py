@@ -182,11 +182,10 @@ class Level(NamedTuple):
 
 
 def levels(axes: "Axes", shown: Sequence[Level]) -> None:
-    """Horizontal lines for floors, baselines and optima, named; called when the scales are set."""
+    """Horizontal lines for floors, baselines and optima."""
     for level in shown:
         colour, style = STYLES[level.kind]
         axes.axhline(level.value, color=colour, linestyle=style, linewidth=1)
-    name_at_edge(axes, shown)
 
 
 def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from .canvas import canvas, legend, levels, nothing, plain_log
-from .panels import Drawing, Panel
+from .canvas import canvas, legend, nothing, plain_log
+from .panels import Drawing, Panel, score_axes
 from .statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ def frontiers(drawing: Drawing) -> "Figure":
     )
     figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=len(COSTS), columns=drawing.columns)
     for cost, row in zip(COSTS, axes, strict=True):
-        for panel, ax in zip(drawing.panels, row, strict=True):
-            _panel(ax, drawing, panel, cost)
+        scores = [_panel(ax, drawing, panel, cost) for panel, ax in zip(drawing.panels, row, strict=True)]
+        score_axes(drawing.panels, row, scores)
     legend(figure, drawing.looks, "algorithm", crosses=False)
     return figure
 
 
-def _panel(ax: "Axes", drawing: Drawing, panel: Panel, cost: Cost) -> None:
+def _panel(ax: "Axes", drawing: Drawing, panel: Panel, cost: Cost) -> pd.Series:
+    """The scores that it shows."""
     frame = panel.of(drawing.runs)
     costs: dict[str, float] = {}
     scores: dict[str, Interval] = {}
@@ -78,14 +79,13 @@ def _panel(ax: "Axes", drawing: Drawing, panel: Panel, cost: Cost) -> None:
             capsize=3,
         )
     if scores:
-        panel.scale(ax, pd.Series([score.mean for score in scores.values()]))
         ax.set_xscale("log")
         plain_log(ax.xaxis)
         _steps(ax, [(costs[name], scores[name].mean) for name in _on_it(costs, scores, panel.better)])
     else:
         nothing(ax)
-    levels(ax, panel.levels)
-    ax.set(xlabel=cost.label, ylabel=panel.score)
+    ax.set_xlabel(cost.label)
+    return pd.Series([score.mean for score in scores.values()], dtype=float)
 
 
 def _on_it(costs: Mapping[str, float], scores: Mapping[str, Interval], better: str) -> list[str]:

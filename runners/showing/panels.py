@@ -2,7 +2,7 @@
 
 import itertools
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,7 @@ from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Experiment
 from throughtime.tasks import Reference
 
-from .canvas import MOST_COLUMNS, Level, Look, looks, plain_log
+from .canvas import MOST_COLUMNS, Level, Look, levels, looks, name_at_edge, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +70,28 @@ class Panel:
     def of(self, rows: "ByRun") -> pd.DataFrame:
         """The rows that belong to this panel."""
         return rows.of(self.keys)
+
+
+def score_axes(panels: Sequence[Panel], axes: "Sequence[Axes]", scores: Sequence[pd.Series]) -> None:
+    """References drawn in, and one y axis for all panels of a task: what is better stands higher, or lower, in both.
+
+    Args:
+        panels: what was drawn, but for references.
+        axes: each panel's, whose x axis is final.
+        scores: that each panel shows; none where it shows nothing.
+    """
+    for task in dict.fromkeys(panel.task for panel in panels):
+        same = [number for number, panel in enumerate(panels) if panel.task == task]
+        together = pd.concat([scores[number].astype(float) for number in same])
+        for number in same:
+            panels[number].scale(axes[number], together)
+            levels(axes[number], panels[number].levels)
+        drawn = [number for number in same if len(scores[number])] or same
+        limits = [limit for number in drawn for limit in axes[number].get_ylim()]
+        for number in same:
+            axes[number].set_ylim(min(limits), max(limits))
+            axes[number].set_ylabel(panels[number].score)
+            name_at_edge(axes[number], panels[number].levels)
 
 
 class ByRun:

@@ -18,10 +18,10 @@ import pandas as pd
 from throughtime.runners.records.results import Results
 from throughtime.runners.suite.fingerprint import Code
 
-from .canvas import as_text, canvas, is_marked, legend, levels, nothing, plain_log, save_and_close, whole_numbers
+from .canvas import as_text, canvas, is_marked, legend, nothing, plain_log, save_and_close, whole_numbers
 from .frontier import frontiers
 from .horizons import horizons
-from .panels import Drawing
+from .panels import Drawing, score_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,15 +121,16 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     """The score on test data along training, with the references."""
     title = drawing.title("Learning curves: score on test data, mean and 95 % interval over seeds")
     figure, axes = canvas([panel.title for panel in drawing.panels], title, columns=drawing.columns)
+    scores = []
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
+        scores.append(frame["metric"] if len(frame) else pd.Series(dtype=float))
         if len(frame):
             frame = _by_seed_mean(frame, x)
             if x == "seconds":
                 frame = _started(frame)
             _line(ax, drawing, frame, x, "metric")
             _ends(ax, drawing, frame, x, "metric")
-            panel.scale(ax, frame["metric"])
         else:
             nothing(ax)
         if x == "seconds" and len(frame):
@@ -137,8 +138,8 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
         if x == "steps":
             whole_numbers(ax.xaxis)
-        levels(ax, panel.levels)
-        ax.set(xlabel=label, ylabel=panel.score)
+        ax.set_xlabel(label)
+    score_axes(drawing.panels, axes[0], scores)
     legend(figure, drawing.looks, "algorithm", crosses=drawing.ended_early)
     return figure
 

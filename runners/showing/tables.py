@@ -75,10 +75,10 @@ def csv(summary: Summary) -> str:
                     "reason": row.reason,
                 }
             )
-    table = pd.DataFrame(lines)
-    if "mean_peak_bytes" in table and table["mean_peak_bytes"].isna().all():
-        table = table.drop(columns="mean_peak_bytes")  # nobody's memory is random
-    return table.to_csv(index=False)
+    frame = pd.DataFrame(lines)
+    if "mean_peak_bytes" in frame and frame["mean_peak_bytes"].isna().all():
+        frame = frame.drop(columns="mean_peak_bytes")  # nobody's memory is random
+    return frame.to_csv(index=False)
 
 
 FORMATS = {"markdown": markdown, "csv": csv, "latex": latex}

@@ -5,7 +5,7 @@ Nothing here knows of files, configs or screens.
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -190,12 +190,25 @@ def carried(carry: Any) -> list[Tensor]:
         for leaf in tree_leaves(tree):
             if isinstance(leaf, Tensor):
                 tensors.append(leaf)
-            elif not isinstance(leaf, torch.nn.Module) and hasattr(leaf, "__dict__") and id(leaf) not in seen:
+            elif not isinstance(leaf, torch.nn.Module | type) and id(leaf) not in seen:
                 seen.add(id(leaf))
-                look(vars(leaf))
+                look(_inside(leaf))
 
     look(carry)
     return tensors
+
+
+def _inside(thing: Any) -> list[Any]:
+    """What an object holds: in its attributes, in slots, or as a set."""
+    if isinstance(thing, set | frozenset):
+        return list(thing)
+    names = [name for kind in type(thing).__mro__ for name in _listed(vars(kind).get("__slots__", ()))]
+    held = [getattr(thing, name, None) for name in names if name not in ("__dict__", "__weakref__")]
+    return [*held, *getattr(thing, "__dict__", {}).values()]
+
+
+def _listed(slots: str | Iterable[str]) -> list[str]:
+    return [slots] if isinstance(slots, str) else list(slots)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from .refuted import Refuted
 ROUNDING = 1e-9
 """The relative distance that float64 leaves between two ways of computing the same number, and then some."""
 
+LONGEST = 200
+"""An `exact_up_to` above this is verified up to here."""
+
 FIRST_DRAWS, MORE_DRAWS, MOST_DRAWS = 6, 75, 600
 """Draws that show whether something is random; as many again are taken until enough is known; and the most."""
 

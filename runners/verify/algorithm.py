@@ -20,7 +20,12 @@ from .contract import (
     shares_sum_to_one,
     works_everywhere,
 )
-from .moving import goes_on_as_one_sequence, sees_each_step_of_the_optimizer, starts_from_clean_gradients
+from .moving import (
+    goes_on_as_one_sequence,
+    is_exact_where_nothing_is_remembered,
+    sees_each_step_of_the_optimizer,
+    starts_from_clean_gradients,
+)
 from .promises import differentiates_what_unroll_gives, is_exact_up_to, is_online, is_unbiased
 
 CHECKS: Sequence[Callable[[Algorithm], str]] = (
@@ -36,6 +41,7 @@ CHECKS: Sequence[Callable[[Algorithm], str]] = (
     repeats_with_its_generator,
     is_exact_up_to,
     is_unbiased,
+    is_exact_where_nothing_is_remembered,
     is_online,
     sees_each_step_of_the_optimizer,
     serves_each_precision_and_device,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from throughtime.algorithms import make_algorithm
 from throughtime.networks import AnyCell, State
@@ -138,8 +139,10 @@ def starts_from_its_generator(cls: Make) -> str:
 
 
 def leaves_the_rest_alone(cls: Make) -> str:
-    """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, and nothing of the process.
-    Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, and noise.
+    """`step`, `unroll`, its backward and `linearize` change no parameter, input or state, nothing of the process, and
+    nothing that they gave before.
+    Look at: operations in place (`_` at the end, `out=`), weights that are normalised as they are used, memory that is
+    kept and written to again, and noise.
     """
     cell = make_cell(cls)
     inputs, state = make_data(cell, 4, SEQUENCES)
@@ -163,7 +166,26 @@ def leaves_the_rest_alone(cls: Make) -> str:
     first, again = flat(cell.unroll(inputs, state)), flat(cell.unroll(inputs, state))
     if not all(map(torch.equal, first, again)):
         raise Refuted(f"unroll of the same again is {distance_of(again, first):.2g} away, relatively")
+    for recorded in (True, False):
+        with torch.set_grad_enabled(recorded):
+            _check_kept(cell, inputs, state)
     return f"parameters, inputs, state and process as before: {', '.join(uses)}"
+
+
+def _check_kept(cell: AnyCell, inputs: Tensor, state: State) -> None:
+    """What was given once stays as it is when something else is asked for."""
+    uses: dict[str, Callable[[Tensor, State], list[Tensor]]] = {
+        "step": lambda inputs, state: list(cell.step(inputs[0], state)),
+        "unroll": lambda inputs, state: flat(cell.unroll(inputs, state)),
+        "linearize": lambda inputs, state: list(slopes_of(linearized(cell, inputs[0], state)).values()),
+    }
+    for use, call in uses.items():
+        given = call(inputs, state)
+        kept = [tensor.clone() for tensor in given]
+        call(2 * inputs, tuple(0.5 * part for part in state))
+        if not all(map(torch.equal, given, kept)):
+            recorded = "" if torch.is_grad_enabled() else ", without gradients"
+            raise Refuted(f"what {use} gave is changed when it is called again{recorded}")
 
 
 def serves_each_precision_and_device(cls: Make) -> str:

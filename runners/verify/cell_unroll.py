@@ -14,13 +14,17 @@ Run = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
 def unroll_equals_steps(cls: Make) -> str:
-    """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state.
-    Look at: kernels of your own and their backward, which bias and which gate they use, and what is detached.
+    """`unroll` gives what `step` gives one after the other, with the same gradients by parameters, inputs and state,
+    also once the parameters have changed.
+    Look at: kernels of your own and their backward, which bias and which gate they use, and what is detached; weights
+    that are kept in another form, and are as they were before the optimizer's last step.
     """
-    worst = 0.0
+    worst, cell = 0.0, make_cell(cls)
     for length, size in ((6, SEQUENCES), (6, 1), (1, SEQUENCES)):
         where = f"T={length}, B={size}"
-        cell = make_cell(cls)
+        with torch.no_grad():
+            for parameter in cell.parameters():
+                parameter.add_(0.1)
         data = make_data(cell, length, size)
         expected = flat(step_by_step(cell)(*data))
         with torch.no_grad():

@@ -42,9 +42,10 @@ def works_everywhere(algorithm: Algorithm) -> str:
 
 
 def fills_every_gradient(algorithm: Algorithm) -> str:
-    """At each update every p.grad is a finite tensor of its parameter's shape, type and device.
+    """At each update every p.grad is a finite tensor of its parameter's shape, type and device, in memory of its own.
     Look at: parameters that your loss does not reach (a bias, the readout): their p.grad must be zeros, not None; and
-    `p.grad = …` for every parameter before every `yield`.
+    `p.grad = …` for every parameter before every `yield`; one tensor that serves two parameters, which a clipped norm
+    scales twice: `clone` it.
     """
     count = 0
     for cell in served(algorithm):
@@ -55,6 +56,7 @@ def fills_every_gradient(algorithm: Algorithm) -> str:
             for update in problem.updates(algorithm):
                 count += 1
                 _check_gradients(problem, update, f"update {count} ({problem.name})")
+                _check_memory(problem, f"update {count} ({problem.name})")
                 for parameter in problem.network.parameters():
                     parameter.grad = None
     return f"filled at all of {count} updates"
@@ -72,6 +74,18 @@ def _check_gradients(problem: Problem, update: Update, where: str) -> None:
             raise Refuted(f"{name}.grad has nan or inf at {where}")
         if update.weight == 0 and gradient.any():
             raise Refuted(f"{name}.grad is not zero at {where}, whose weight is 0")
+
+
+def _check_memory(problem: Problem, where: str) -> None:
+    """What is written into one p.grad is not read in another."""
+    named = [(name, parameter.grad) for name, parameter in problem.network.named_parameters()]
+    for number, (_, gradient) in enumerate(named):
+        assert gradient is not None
+        gradient.fill_(number)
+    for number, (name, gradient) in enumerate(named):
+        assert gradient is not None
+        if not (gradient == number).all():
+            raise Refuted(f"{name}.grad shares its memory with another's at {where}")
 
 
 def shares_sum_to_one(algorithm: Algorithm) -> str:

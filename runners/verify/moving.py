@@ -1,6 +1,7 @@
 """What happens between two updates and two batches: the optimizer steps, gradients are clipped, a stream goes on."""
 
 import copy
+import math
 from collections.abc import Iterator
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 
 from throughtime.algorithms import Algorithm
 
-from .agreement import ROUNDING, agree
-from .problems import Problem, draws, largest, make_problem, problem_for, served
+from .agreement import LONGEST, ROUNDING, agree
+from .problems import Problem, draws, exact_gradient, largest, make_problem, problem_for, served
 from .refuted import NotPromised, Refuted
 
 UNMOVED = 1e-12
@@ -115,6 +116,31 @@ def goes_on_as_one_sequence(algorithm: Algorithm) -> str:
 
         agree(moved, at_first, f"weights after SGD on one batch, cut at step {cut} ({whole.name})")
     return f"the same gradients and the same weights after SGD ({'; '.join(words)})"
+
+
+def is_exact_where_nothing_is_remembered(algorithm: Algorithm) -> str:
+    """If exact on one step, it is so all along a stream where a network hands nothing on from step to step.
+    Look at: windows that don't begin a sequence (their first and last target, what is added to their gradient), and how
+    each window's gradient is scaled.
+    """
+    if algorithm.exact_up_to < 1:
+        raise NotPromised(f"exact_up_to is {algorithm.exact_up_to}")
+    steps = 4 if math.isinf(algorithm.exact_up_to) else min(int(algorithm.exact_up_to), LONGEST) + 2
+    words = []
+    for cell in served(algorithm):
+        whole = make_problem(cell, 3 * steps, units=3).forgetful()
+        if whole is None:
+            raise NotPromised(f"it is not known here what {cell} remembers by")
+        parts = [whole.part(0, 2 * steps), whole.part(2 * steps, 3 * steps)]
+        exact = exact_gradient(whole)
+        expected = torch.cat([exact[name].flatten() for name, _ in whole.network.named_parameters()])
+
+        once, again = (_flat(_run(algorithm, parts, seed)) for seed in (0, 1))
+        if not torch.equal(once, again):
+            raise NotPromised("it is random, of which is_unbiased has the mean")
+        of = f"exact gradient of two batches ({whole.name})"
+        words.append(f"{cell} {agree(lambda _, once=once: once, expected, of)}")  # type: ignore[misc]
+    return f"the exact gradient of {2 * steps} steps and {steps} more ({'; '.join(words)})"
 
 
 def _near(expected: Tensor, difference: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from throughtime.algorithms import Algorithm, Update, estimate_gradient
 from throughtime.forcings import make_forcing
 from throughtime.networks import CELLS as EVERY_CELL
-from throughtime.networks import Network, State, make_network
+from throughtime.networks import Cell, Network, State, make_network
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
 
@@ -90,6 +90,21 @@ class Problem:
         mask = None if batch.mask is None else batch.mask.repeat(1, times)
         name = f"{self.name}, {times} times each"
         return Problem(name, self.network, Batch(inputs, targets, batch.loss, mask))
+
+    def forgetful(self) -> "Problem | None":
+        """The same on a network that hands nothing on from step to step; None for cells of which it is not known how.
+
+        Without recurrent weights, and with the gate closed by which an LSTM or a GRU keeps what it had.
+        """
+        network = copy.deepcopy(self.network)
+        cell, n = network.cell, network.cell.hidden_size
+        if not isinstance(cell, Cell) or type(cell) not in [EVERY_CELL.get(name) for name in CELLS]:
+            return None
+        with torch.no_grad():
+            cell.weight_hh_l0.zero_()
+            cell.weight_ih_l0[n : 2 * n] = 0.0
+            cell.bias_ih_l0[n : 2 * n] = -60.0  # of which the sigmoid is 1e-26
+        return Problem(f"{self.name}, without memory", network, self.batch)
 
     def masked(self, mask: Tensor) -> "Problem":
         """The same with another mask."""

@@ -12,7 +12,7 @@ from throughtime.runners.training.measure import carry_bytes, count_updates
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import squared_error
 
-from .agreement import ROUNDING, agree, agree_exactly, listed
+from .agreement import LONGEST, ROUNDING, agree, agree_exactly, listed
 from .problems import Problem, distance, every_problem, exact_gradient, flat, make_problem, problem_for, served
 from .refuted import NotPromised, Refuted
 
@@ -21,9 +21,6 @@ BEYOND = 1e-12
 
 REPEATED = 16
 """Copies of each sequence in a batch that is drawn on: draws of their own cost little more than those of one."""
-
-LONGEST = 200
-"""An `exact_up_to` above this is verified up to here."""
 
 
 def is_exact_up_to(algorithm: Algorithm) -> str:

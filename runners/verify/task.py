@@ -13,6 +13,7 @@ from .task_data import (
 )
 from .task_networks import makes_networks_that_learn, runs_free_over_its_horizon
 from .task_scores import losses_are_each_steps_own, references_give_a_meaning, scores_the_better_as_better
+from .task_simple import nothing_simple_beats_its_references
 from .task_streams import feeds_back_its_targets, goes_on_without_end
 
 
@@ -52,5 +53,6 @@ CHECKS: Sequence[Callable[[Task], str]] = (
     losses_are_each_steps_own,
     scores_the_better_as_better,
     references_give_a_meaning,
+    nothing_simple_beats_its_references,
     makes_networks_that_learn,
 )

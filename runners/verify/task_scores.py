@@ -12,6 +12,7 @@ from torch import Tensor
 from throughtime.tasks import Batch, Task
 
 from .agreement import ROUNDING
+from .batches import copied, difference
 from .problems import draws
 from .refuted import Refuted
 
@@ -73,7 +74,8 @@ def _check_slope(batch: Batch, outputs: Tensor, gradient: Tensor) -> float:
 
 def scores_the_better_as_better(task: Task) -> str:
     """The score is a finite number, better, as `metric.better` has it, where the loss is lower; only the targets count.
-    Look at: the direction of the metric, and outputs or targets that enter the score where the mask leaves them out.
+    Look at: the direction of the metric; outputs or targets that enter the score where the mask leaves them out, or
+    that it changes where they stand.
     """
     metric = task.metric
     if metric.better not in ("lower", "higher") or not metric.name:
@@ -106,7 +108,10 @@ def scores_the_better_as_better(task: Task) -> str:
 
 
 def _score(task: Task, outputs: Tensor, batch: Batch, where: str) -> float:
+    kept, before = outputs.clone(), copied(batch)
     score = task.score(outputs, batch)
+    if not torch.equal(outputs, kept) or difference(batch, before):
+        raise Refuted(f"the score on {where} changes {difference(batch, before) or 'the outputs'}")
     if not isinstance(score, float) or not math.isfinite(score):
         raise Refuted(f"the score on {where} is {score!r}")
     return score

@@ -130,6 +130,16 @@ def test_carried_state_is_a_constant(cell, spec):
     assert relative_error(total, naive_gradient) <= 1e-9
 
 
+@pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=6)"])
+@each_cell
+def test_a_batch_without_targets_hands_its_last_state_on(cell, spec):
+    whole = shared_problem(Case(cell, "last", T=12))
+    carry = last_carry(whole.part(0, 6), spec)
+    losses = record(whole.part(6, 12).updates(spec, carry), whole.network)
+    expected = float(whole.batch.mean_loss(whole.network.unroll(whole.batch.inputs)[0]).detach())
+    assert sum(weight * loss for loss, weight, _ in losses) == pytest.approx(expected, rel=1e-9)
+
+
 @each_cell
 def test_carried_influence_reaches_across_the_border(cell):
     """A target after the border gives credit to what happened before it."""

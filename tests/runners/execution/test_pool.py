@@ -220,7 +220,10 @@ def test_no_process_outlives_its_pool():
     assert workers_of(os.getpid()) == known
 
 
-def test_a_process_for_each_piece_of_work():
+def test_a_process_for_each_piece_of_work_and_words_in_one_order_in_all(monkeypatch):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)  # each process would draw its own
     with worker_pool(1, jobs_a_process=1) as workers:
-        numbers = [workers.schedule(os.getpid) for _ in range(2)]
-        assert numbers[0].result(timeout=200) != numbers[1].result(timeout=200)
+        found = [workers.schedule(eval, ("__import__('os').getpid(), hash('word')",)) for _ in range(2)]
+        (one, order), (other, of_other) = (future.result(timeout=200) for future in found)
+    assert one != other
+    assert order == of_other

@@ -199,6 +199,21 @@ def test_a_curve_is_the_mean_over_seeds(drawn):
     assert [float(x) for x in axes.lines[0].get_xdata()] == [0, 100, 200, 300]
 
 
+def test_a_task_has_one_y_axis_on_all_cells_and_another_task_its_own(results):
+    def ended(group, seed):
+        return {("two_lag", "rnn"): 0.6, ("two_lag", "lstm"): 0.02}.get((group.task, group.cell), 0.3)
+
+    figures = draw_figures(results(ended, suite=FOUR_PANELS))
+    for name in ("curves_steps", "frontier"):
+        every = figures[name].axes
+        axes = [ax for ax in every if ax.get_xlabel() == every[0].get_xlabel()]
+        found = {ax.get_title().partition("\n")[0]: (ax.get_yscale(), ax.get_ylim()) for ax in axes}
+        assert found["two_lag, rnn"] == found["two_lag, lstm"] != found["adding, rnn"]
+        assert found["adding, rnn"] == found["adding, lstm"]
+        low, high = found["two_lag, rnn"][1]
+        assert low < 0.02 < 0.7 < high
+
+
 def test_two_experiments_on_one_task_are_two_panels_with_curves_of_their_own(results):
     def ended(group, seed):
         return 0.6 if group.experiment.hidden_size == 4 else 0.2

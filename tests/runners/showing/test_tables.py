@@ -192,6 +192,12 @@ def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
     assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
 
 
+@pytest.mark.parametrize(("told", "median"), [([8], None), ([8, 16], 12), ([8, 16, 24], 16)])
+def test_a_cost_that_fewer_than_half_of_the_runs_have_is_none(results, told, median):
+    runs = [{"status": "done", "test": 0.3, "gradient_norm": norm} for norm in (*told, None, None)[:3]]
+    assert rows(results({**SCORES, "full": runs}))["full"].costs["gradient_norm"] == median
+
+
 def test_nothing_beats_an_optimum(results):
     lucky = SCORES | {"full": [0.05, 0.06, 0.07]}
     assert rows(results(lucky))["full"].verdict == "beats classic"

@@ -1,6 +1,7 @@
 """One run: same start, same data, budgets, clipping, divergence, and what is recorded."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -131,6 +132,13 @@ def test_huge_learning_rate_diverges_with_a_reason(config):
     assert outcome.validation is None
 
 
+def test_a_loss_of_large_numbers_does_not_diverge_by_its_size(config):
+    trainer = Trainer(config)
+    loss = trainer.judged.loss
+    trainer.judged = replace(trainer.judged, loss=lambda outputs, targets: 1e9 * loss(outputs, targets))
+    assert trainer.run().status == "done"
+
+
 class Scripted(Algorithm):
     """Yields the losses and gradients that it is given."""
 
@@ -165,6 +173,14 @@ def test_non_finite_gradients_are_counted_and_not_applied(config):
     assert outcome.status == "done"
     assert outcome.nonfinite_share == 0.5
     assert all(torch.equal(old, new) for old, new in zip(before, trainer.network.parameters(), strict=True))
+
+
+def test_the_gradients_norm_is_the_mean_over_those_that_are_finite(config):
+    trainer = scripted(config, [(1.0, math.inf, 0.25), (1.0, 2.0, 0.25), (1.0, 4.0, 0.5)])
+    size = sum(parameter.numel() for parameter in trainer.network.parameters())
+    outcome = trainer.run()
+    assert outcome.gradient_norm == pytest.approx(3 * size**0.5)
+    assert outcome.curve[-1].gradient_norm == pytest.approx(3 * size**0.5)
 
 
 def test_an_update_without_targets_changes_nothing(config):

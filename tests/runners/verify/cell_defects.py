@@ -40,6 +40,19 @@ class Trace(DiagonalCell):
         return (own[0].sigmoid() * state[0] + z[0].tanh(),)
 
 
+class Cascade(Cell):
+    """Three state parts, of which the third sums the second up, and that the first."""
+
+    state_parts = 3
+    input_blocks = (0, 1)
+    hidden_blocks = (0, 1)
+
+    def activate(self, state, z):
+        total = 0.9 * state[1] + z[0].tanh()
+        of_totals = 0.8 * state[2] + 0.5 * state[1].sin() + 0.1 * z[1]
+        return z[1].sigmoid() * (total + of_totals).tanh(), total, of_totals
+
+
 class StartsFromOnes(GRU):
     def initial_state(self, batch_size):
         return tuple(part + 1 for part in super().initial_state(batch_size))

@@ -3,6 +3,7 @@
 import pytest
 from defects import DEFECTS, Coin, Sound
 from defects_in_time import IN_TIME
+from plugin_defects import ALGORITHMS as OF_PLUGINS
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.parts import BadInput
@@ -34,7 +35,8 @@ BY_DESIGN = {
         "carries_the_state_on": "the state that it hands on is warmed up from zero over burn_in steps"
     }
 }
-SEEDED = [(check, defect) for every in (DEFECTS, IN_TIME) for check, defects in every.items() for defect in defects]
+EVERY = (DEFECTS, IN_TIME, OF_PLUGINS)
+SEEDED = [(check, defect) for every in EVERY for check, defects in every.items() for defect in defects]
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
@@ -112,7 +114,13 @@ def test_an_unknown_check_is_told():
         algorithm_checks(Sound(), {"loses_are_means": "a typo"})
 
 
-AFFECTED = ("losses_are_means", "carries_the_state_on", "is_exact_up_to", "differentiates_what_unroll_gives")
+AFFECTED = (
+    "losses_are_means",
+    "carries_the_state_on",
+    "is_exact_up_to",
+    "is_exact_where_nothing_is_remembered",
+    "differentiates_what_unroll_gives",
+)
 WRONG_SUM = dict.fromkeys(AFFECTED, "it is the sum")
 
 

@@ -1,7 +1,8 @@
 """Every built-in cell holds what it promises, and every seeded defect is caught by its check."""
 
 import pytest
-from cell_defects import DEFECTS, Integrator, Plain, StartsFromOnes, Trace
+from cell_defects import DEFECTS, Cascade, Integrator, Plain, StartsFromOnes, Trace
+from plugin_defects import CELLS_WITH_DEFECTS
 
 from throughtime.networks import CELLS
 from throughtime.runners.verify.cell import CHECKS, cell_checks, check_cell
@@ -10,7 +11,9 @@ from throughtime.runners.verify.cell import CHECKS, cell_checks, check_cell
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 KNOWN = {"states_have_their_form": "it starts from ones"}
-SEEDED = [(check, defect) for check, defects in DEFECTS.items() for defect in defects]
+SEEDED = [
+    (check, defect) for every in (DEFECTS, CELLS_WITH_DEFECTS) for check, defects in every.items() for defect in defects
+]
 
 
 @pytest.mark.parametrize("name", CELLS.names())
@@ -37,7 +40,7 @@ def test_a_spec_with_parameters_holds_it_too(spec):
     assert {finding.outcome for finding in check_cell(CELLS.maker(spec))} == {"passed"}
 
 
-@pytest.mark.parametrize("cell", [Plain, Integrator, Trace])
+@pytest.mark.parametrize("cell", [Plain, Integrator, Trace, Cascade])
 def test_a_cell_that_owes_no_more_than_its_sizes_and_its_map_is_sound(cell):
     assert {finding.outcome for finding in check_cell(cell)} == {"passed"}
 

@@ -41,10 +41,10 @@ class Wrecking(Full):
 def test_a_built_in_passes(throughtime_warm, tmp_path):
     process = throughtime_warm("verify", "truncated(k1=2, k2=5)", cwd=tmp_path)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stdout.startswith("algorithm truncated(k1=2, k2=5): 16 checks")
+    assert process.stdout.startswith("algorithm truncated(k1=2, k2=5): 17 checks")
     assert "measured  equal within" in process.stdout
     assert "costs of a batch beside full BPTT's" in process.stdout
-    assert process.stdout.endswith("1 not promised, 15 passed.\n")
+    assert process.stdout.endswith("1 not promised, 16 passed.\n")
 
 
 def test_what_wrecks_its_process_is_a_verdict(tmp_path, monkeypatch, workers_start_at_once):
@@ -56,7 +56,7 @@ def test_what_wrecks_its_process_is_a_verdict(tmp_path, monkeypatch, workers_sta
     for finding in run.verify(part, said.append, deadline=3):
         findings[finding.check] = finding
     plugins.forget()
-    assert len(findings) == 16
+    assert len(findings) == 17
     assert "the process ended with exit code 3" in findings["sees_each_step_of_the_optimizer"].measured
     assert "did not end within 3 s of CPU time" in findings["carries_the_state_on"].measured
     assert findings["is_online"].outcome == "not measured"
