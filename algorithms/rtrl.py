@@ -9,24 +9,21 @@ the readout, on which the state then depends.
 """
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
-from throughtime.networks import Network, State
-from throughtime.tasks.base import Batch
+from throughtime.networks import Network
 
-from .base import Algorithm, Update
-from .compiled.choose import kernels_of
-from .influence import Influence, StructuredInfluence, make_influence
-from .stepwise import StepGradients
+from .forward import ForwardMode
+from .influence import Influence, StructuredInfluence, cell_of, make_influence
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels
 
 
-class RTRL(Algorithm):
+class RTRL(ForwardMode):
     """The exact gradient at every step, forward in time.
 
     Args:
@@ -35,62 +32,25 @@ class RTRL(Algorithm):
 
     exact_up_to = math.inf
     unbiased = True
-    online = True
-    backward_mode = False
 
-    def __init__(self, update_every: int | None = 1) -> None:
-        if update_every is not None and update_every < 1:
-            raise ValueError(f"update_every must be at least 1, or None for the sequence's end; got {update_every}")
-        self.update_every = update_every
+    def refuses(self, network: Network) -> str:
+        """Nothing: where a network has no structure, its Jacobians are dense."""
+        return ""
 
-    def updates(
-        self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
-    ) -> Iterator[Update]:
-        """One update every `update_every` steps, of the mean loss over the targets since the last."""
-        if carry is None:
-            state, influence = network.initial_state(batch.size), make_influence(network, batch.size)
-        else:
-            state, influence = carry[0], carry[1].copy()
-        network.check(batch.inputs, state)
-        every = self.update_every or batch.length
-        kernels = kernels_of(network, batch) if type(network) is Network else None
-        for start in range(0, batch.length, every):
-            stop = min(start + every, batch.length)
-            if kernels:
-                update, state = _at_once(kernels, batch, start, stop, state, influence)
-            else:
-                update, state = _step_by_step(network, batch, start, stop, state, influence)
-            yield update._replace(carry=(state, influence))
+    def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
+        """An influence of zero, in the network's structure."""
+        if network.structured:
+            return WholeInfluence(network, cell_of(network), batch_size)
+        return make_influence(network, batch_size)
 
 
-def _step_by_step(
-    network: Network, batch: Batch, start: int, stop: int, state: State, influence: Influence[Any]
-) -> tuple[Update, State]:
-    """The update of the steps start … stop − 1, without its carry, and the state after them."""
-    columns, steps = None, StepGradients(network, targets=sum(batch.counts[start:stop]))
-    for t in range(start, stop):
-        local = network.linearize(batch.inputs[t], state)
-        influence.advance(state, local)
-        state = local.state
-        if batch.counts[t]:
-            by_hidden = steps.add_readout(batch, t, state[0])
-            gradient = influence.gradient(by_hidden)
-            columns = gradient if columns is None else columns + gradient
-    if columns is not None:
-        steps.add(influence.by_name(columns))
-    return steps.update(batch, start, stop, carry=None), state
+class WholeInfluence(StructuredInfluence):
+    """The influence matrix, nothing of it left out."""
 
-
-def _at_once(
-    kernels: "Kernels", batch: Batch, start: int, stop: int, state: State, influence: Influence[Any]
-) -> tuple[Update, State]:
-    """The same by a kernel that does all of a step."""
-    assert isinstance(influence, StructuredInfluence)
-    targets, loss, now = sum(batch.counts[start:stop]), 0.0, torch.stack(state)
-    kernels.begin()
-    for t in range(start, stop):
-        old, now = now, torch.empty_like(now)
-        loss += kernels.rtrl(t, old, now, influence.matrix, influence.spare, targets)
-        influence.turn()
-    share = batch.share(start, stop)
-    return Update(torch.scalar_tensor(loss, dtype=now.dtype), share, None), tuple(now.unbind())
+    def by_kernel(
+        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
+    ) -> float:
+        """See `forward.ByKernel`."""
+        loss = kernels.rtrl(t, old, new, self.matrix, self.spare, targets)
+        self.turn()
+        return loss

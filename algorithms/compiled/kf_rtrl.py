@@ -9,7 +9,7 @@ from throughtime.networks.compiled import gru, lstm, rnn
 from throughtime.networks.compiled.build import compiled
 from throughtime.networks.compiled.products import times
 
-from .layout import GRU, LSTM, NO_BLOCK, RNN, outputs_of, parts_of
+from .layout import GRU, LSTM, NO_BLOCK, RNN, add_rows, outputs_of, parts_of
 from .rtrl import judge
 
 
@@ -81,7 +81,7 @@ def advance(
 def credit(u: Any, A: Any, by_hidden: Any, of_input: Any, of_hidden: Any, of_theta: Any) -> None:
     """Add Σ_b (∂L/∂h_t · A) ⊗ u to gW, gU, gb_ih, gb_hh; by_hidden (1, B, n), or of no sequences."""
     gW, gU, gb_ih, gb_hh, _, _ = of_theta
-    m, n = gW.shape[1], gU.shape[1]
+    n = gU.shape[1]
     columns = np.empty(A.shape[2], A.dtype)
     for b in range(by_hidden.shape[1]):
         columns[:] = 0
@@ -90,18 +90,8 @@ def credit(u: Any, A: Any, by_hidden: Any, of_input: Any, of_hidden: Any, of_the
             for k in range(len(row)):
                 columns[k] += slope * row[k]
         for g in range(len(of_input)):
-            for i in range(n):
-                slope = columns[g * n + i]
-                if of_input[g] != NO_BLOCK:
-                    target = gW[of_input[g] * n + i]
-                    for k in range(m):
-                        target[k] += slope * u[b, k]
-                    gb_ih[of_input[g] * n + i] += slope * u[b, m + n]
-                if of_hidden[g] != NO_BLOCK:
-                    target = gU[of_hidden[g] * n + i]
-                    for k in range(n):
-                        target[k] += slope * u[b, m + k]
-                    gb_hh[of_hidden[g] * n + i] += slope * u[b, m + n]
+            slopes = columns[g * n : (g + 1) * n]
+            add_rows(slopes, u[b : b + 1], of_input[g], of_hidden[g], gW, gU, gb_ih, gb_hh)
 
 
 @compiled
@@ -117,7 +107,7 @@ def rnn_step(
     of_theta = parts_of(grad, n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, of_theta[4], of_theta[5])
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, of_theta[4], of_theta[5])
     advance(x, old[0], U, by_state, by_gate, RNN[1], signs, u, A)
     credit(u, A, by_hidden, RNN[0], RNN[1], of_theta)
     return loss
@@ -136,7 +126,7 @@ def gru_step(
     of_theta = parts_of(grad, 3 * n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, of_theta[4], of_theta[5])
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, of_theta[4], of_theta[5])
     advance(x, old[0], U, by_state, by_gate, GRU[1], signs, u, A)
     credit(u, A, by_hidden, GRU[0], GRU[1], of_theta)
     return loss
@@ -155,7 +145,7 @@ def lstm_step(
     of_theta = parts_of(grad, 4 * n, m, n, o)
     by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, of_theta[4], of_theta[5])
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, of_theta[4], of_theta[5])
     advance(x, old[0], U, by_state, by_gate, LSTM[1], signs, u, A)
     credit(u, A, by_hidden, LSTM[0], LSTM[1], of_theta)
     return loss

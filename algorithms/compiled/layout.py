@@ -31,3 +31,25 @@ RNN = (np.array([0]), np.array([0]))
 
 GRU = (np.array([0, 1, 2, NO_BLOCK]), np.array([0, 1, NO_BLOCK, 2]))
 LSTM = (np.array([0, 1, 2, 3]), np.array([0, 1, 2, 3]))
+
+
+@compiled
+def add_rows(slopes: Any, seen: Any, of_input: int, of_hidden: int, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any) -> None:
+    """Add slopes[i] · (x, h, 1) to what unit i of a gate with these blocks has of each parameter.
+
+    seen is (n, m + n + 1), or (1, m + n + 1) where all units see the same. A gate at a time: a call costs as much as a
+    row.
+    """
+    m, n = gW.shape[1], gU.shape[1]
+    for i in range(n):
+        slope, row = slopes[i], seen[i if len(seen) > 1 else 0]
+        if of_input != NO_BLOCK:
+            target = gW[of_input * n + i]
+            for k in range(m):
+                target[k] += slope * row[k]
+            gb_ih[of_input * n + i] += slope * row[m + n]
+        if of_hidden != NO_BLOCK:
+            target = gU[of_hidden * n + i]
+            for k in range(n):
+                target[k] += slope * row[m + k]
+            gb_hh[of_hidden * n + i] += slope * row[m + n]

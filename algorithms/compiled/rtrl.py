@@ -96,13 +96,18 @@ def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih
 
 
 @compiled
-def judge(new: Any, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any, gV: Any, gc: Any) -> Any:
-    """A step's loss and ∂L/∂h_t (1, B, n), of no sequences where there is no target; gV and gc are added to."""
+def judge(
+    new: Any, V: Any, c: Any, back: Any, values: Any, classes: Any, mask: Any, scale: Any, gV: Any, gc: Any
+) -> Any:
+    """A step's loss and its slopes at the units (1, B, n), of no sequences where there is no target.
+
+    back (o, n) brings them there from the outputs: V, and it is ∂L/∂h_t, or what stands for it. gV and gc are added to.
+    """
     n = new.shape[2]
     if not len(scale):
         return 0.0, np.empty((1, 0, n), new.dtype)
     by_hidden, by_V, by_c = np.empty((1, new.shape[1], n), new.dtype), np.empty_like(V), np.empty_like(c)
-    loss = read_out(new[:1], V, c, values, classes, mask, scale, by_hidden, by_V, by_c)
+    loss = read_out(new[:1], V, c, back, values, classes, mask, scale, by_hidden, by_V, by_c)
     gV += by_V
     gc += by_c
     return loss, by_hidden
@@ -130,7 +135,7 @@ def rnn_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, gV, gc)
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, fresh, by_hidden, columns)
     scatter(columns, RNN[0], RNN[1], gW, gU, gb_ih, gb_hh)
@@ -159,7 +164,7 @@ def gru_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, m, n, o)
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, gV, gc)
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, fresh, by_hidden, columns)
     scatter(columns, GRU[0], GRU[1], gW, gU, gb_ih, gb_hh)
@@ -188,7 +193,7 @@ def lstm_step(
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 4 * n, m, n, o)
     by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
-    loss, by_hidden = judge(new, V, c, values, classes, mask, scale, gV, gc)
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[2], x.dtype)
     advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, fresh, by_hidden, columns)
     scatter(columns, LSTM[0], LSTM[1], gW, gU, gb_ih, gb_hh)

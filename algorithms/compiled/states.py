@@ -25,7 +25,7 @@ def _read(
     grad[:] = 0
     _, _, _, _, gV, gc = parts_of(grad, rows, m, n, len(c))
     by_state = np.empty((k, hidden.shape[1], n), hidden.dtype)
-    return read_out(hidden[len(hidden) - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
+    return read_out(hidden[len(hidden) - k :], V, c, V, values, classes, mask, scale, by_state, gV, gc)
 
 
 @compiled

@@ -6,10 +6,9 @@ import numpy as np
 
 from throughtime.networks.compiled import gru, lstm, rnn
 from throughtime.networks.compiled.build import compiled
-from throughtime.networks.compiled.products import times, times_transposed
 
-from .layout import GRU, LSTM, NO_BLOCK, RNN, outputs_of, parts_of
-from .losses import slopes
+from .layout import GRU, LSTM, NO_BLOCK, RNN, add_rows, outputs_of, parts_of
+from .rtrl import judge
 
 
 @compiled
@@ -52,36 +51,11 @@ def credit(
 
     of_theta: gW, gU, gb_ih, gb_hh, gV, gc.
     """
-    if not len(scale):
-        return 0.0
     gW, gU, gb_ih, gb_hh, gV, gc = of_theta
-    B, n, o = new.shape[1], new.shape[2], len(c)
-    G, m = traces.shape[2], gW.shape[1]
-    outputs, by_hidden = np.empty((1, B, o), new.dtype), np.empty((B, n), new.dtype)
-    flat = outputs[0]
-    times_transposed(new[0], V, flat)
-    flat += c
-    loss = slopes(outputs, values, classes, mask, scale)
-    for b in range(B):
-        for j in range(o):
-            gc[j] += flat[b, j]
-            for i in range(n):
-                gV[j, i] += flat[b, j] * new[0, b, i]
-    times(flat, feedback if len(feedback) else V, by_hidden)
-    for b in range(B):
-        for g in range(G):
-            for i in range(n):
-                slope, row = by_hidden[b, i], traces[b, 0, g, i]
-                if of_input[g] != NO_BLOCK:
-                    target = gW[of_input[g] * n + i]
-                    for k in range(m):
-                        target[k] += slope * row[k]
-                    gb_ih[of_input[g] * n + i] += slope * row[m + n]
-                if of_hidden[g] != NO_BLOCK:
-                    target = gU[of_hidden[g] * n + i]
-                    for k in range(n):
-                        target[k] += slope * row[m + k]
-                    gb_hh[of_hidden[g] * n + i] += slope * row[m + n]
+    loss, by_hidden = judge(new, V, c, feedback if len(feedback) else V, values, classes, mask, scale, gV, gc)
+    for b in range(by_hidden.shape[1]):
+        for g in range(traces.shape[2]):
+            add_rows(by_hidden[0, b], traces[b, 0, g], of_input[g], of_hidden[g], gW, gU, gb_ih, gb_hh)
     return loss
 
 

@@ -9,7 +9,7 @@ from throughtime.networks.compiled import gru, lstm, rnn
 from throughtime.networks.compiled.build import compiled
 
 from .layout import GRU, LSTM, NO_BLOCK, RNN, outputs_of, parts_of
-from .windows import read_out
+from .rtrl import judge
 
 
 @compiled
@@ -114,9 +114,8 @@ def _credit(
     if not len(scale):
         return 0.0
     B, n = new.shape[1:]
-    by_hidden, by_V, by_c = np.empty((1, B, n), new.dtype), np.empty_like(V), np.empty_like(c)
-    loss = read_out(new[:1], V, c, values, classes, mask, scale, by_hidden, by_V, by_c)
     grad[:] = 0
+    loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     for b in range(B):
         credit = new.dtype.type(0)
         for i in range(n):
@@ -124,8 +123,6 @@ def _credit(
         theta = pair[b]
         for k in range(len(grad)):
             grad[k] += credit * theta[k]
-    gV += by_V
-    gc += by_c
     return loss
 
 

@@ -19,8 +19,9 @@ from .losses import slopes
 
 @compiled
 def read_out(
-    states: Any, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any, by_state: Any, gV: Any, gc: Any
-) -> Any:
+    states: Any, V: Any, c: Any, back: Any,
+    values: Any, classes: Any, mask: Any, scale: Any, by_state: Any, gV: Any, gc: Any,
+) -> Any:  # fmt: skip
     """The loss at the states' outputs, and its gradient by the readout and by the states.
 
     states are the last (k, B, n); by_state (k, B, n), gV and gc are filled.
@@ -39,7 +40,7 @@ def read_out(
     gc[:] = 0
     for r in range(k * B):
         gc += flat[r]
-    times(flat, V, by_state.reshape(k * B, n))
+    times(flat, back, by_state.reshape(k * B, n))
     return loss
 
 
@@ -55,7 +56,7 @@ def rnn_window(
     states, delta = np.empty((T + 1, B, n), x.dtype), np.empty((T, B, n), x.dtype)
     states[0] = h
     rnn.forward(x, W, U, b_ih, b_hh, states)
-    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, delta[T - k :], gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, V, values, classes, mask, scale, delta[T - k :], gV, gc)
     if len(credit):
         if k:
             delta[T - 1] += credit[0]
@@ -83,7 +84,7 @@ def gru_window(
     by_state = np.empty((k, B, n), x.dtype)
     states[0] = h
     gru.forward(x, W, U, b_ih, b_hh, states, by_hidden, by_input, update)
-    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, V, values, classes, mask, scale, by_state, gV, gc)
     gru.backward(x, U, states, by_hidden, by_input, update, by_state, credit, gW, gU, gb_ih, gb_hh)
     h[:] = states[T]
     return loss
@@ -107,7 +108,7 @@ def lstm_window(
     by_state = np.empty((k, B, n), x.dtype)
     states[0], cells[0] = h, cell
     lstm.forward(x, W, U, b_ih, b_hh, states, cells, gates, keep, shown)
-    loss = read_out(states[T + 1 - k :], V, c, values, classes, mask, scale, by_state, gV, gc)
+    loss = read_out(states[T + 1 - k :], V, c, V, values, classes, mask, scale, by_state, gV, gc)
     lstm.backward(x, U, states, gates, keep, shown, by_state, credit, gW, gU, gb_ih, gb_hh)
     h[:], cell[:] = states[T], cells[T]
     return loss

@@ -135,14 +135,6 @@ LAWS: dict[str, dict[tuple[Quantity, Axis], Law]] = {
         ("flops", "batch_size"): Law(1, 1, "every sequence is computed"),
         ("peak_bytes", "batch_size"): Law(0, 1, _WINDOW),
     },
-    "rtrl": {
-        ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
-        ("peak_bytes", "length"): Law(0, 0, "the influence matrix is all that is carried"),
-        ("flops", "hidden_size"): Law(4, 4, "∂s/∂s, S n × n, times the influence matrix's n × P, P ~ G n²"),
-        ("peak_bytes", "hidden_size"): Law(3, 3, "the influence matrix is B × S n × P, P ~ G n²"),
-        ("flops", "batch_size"): Law(1, 1, "every sequence has its influence matrix"),
-        ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its influence matrix"),
-    },
     "readout_only": {
         ("flops", "length"): Law(1, 1, "every step is computed once"),
         ("flops", "hidden_size"): Law(2, 2, "a step multiplies by U, n × n"),
@@ -151,22 +143,35 @@ LAWS: dict[str, dict[tuple[Quantity, Axis], Law]] = {
         ("peak_bytes", "batch_size"): Law(0, 1, _WINDOW),
     },
 }
-_TRACES: dict[tuple[Quantity, Axis], Law] = {
-    ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
-    ("peak_bytes", "length"): Law(0, 0, "the traces are all that is carried"),
-    ("flops", "hidden_size"): Law(2, 2, "a step multiplies by U, n × n; the traces go on elementwise"),
-    ("peak_bytes", "hidden_size"): Law(2, 2, "a trace for each weight and sequence, B × S P, P ~ G n²"),
-    ("flops", "batch_size"): Law(1, 1, "every sequence has its traces"),
-    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its traces"),
-}
-_PRODUCTS: dict[tuple[Quantity, Axis], Law] = {
-    ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
-    ("peak_bytes", "length"): Law(0, 0, "the Kronecker products are all that is carried"),
-    ("flops", "hidden_size"): Law(3, 3, "∂s/∂s, S n × n, times each product's factor, n × G n"),
-    ("peak_bytes", "hidden_size"): Law(2, 2, "a product is B × S n × G n numbers"),
-    ("flops", "batch_size"): Law(1, 1, "every sequence has its products"),
-    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its products"),
-}
+
+
+def _forward(what: str, flops: Law, memory: Law) -> dict[tuple[Quantity, Axis], Law]:
+    """Of what goes forward in time and carries one thing for each sequence; what flops and memory are in n is given."""
+    return {
+        ("flops", "length"): Law(1, 1, "a step is the same wherever it is"),
+        ("peak_bytes", "length"): Law(0, 0, f"the {what} is all that is carried"),
+        ("flops", "hidden_size"): flops,
+        ("peak_bytes", "hidden_size"): memory,
+        ("flops", "batch_size"): Law(1, 1, f"every sequence has its {what}"),
+        ("peak_bytes", "batch_size"): Law(1, 1, f"every sequence has its {what}"),
+    }
+
+
+LAWS["rtrl"] = _forward(
+    "influence matrix",
+    Law(4, 4, "∂s/∂s, S n × n, times the influence matrix's n × P, P ~ G n²"),
+    Law(3, 3, "the influence matrix is B × S n × P, P ~ G n²"),
+)
+_TRACES = _forward(
+    "trace of each weight",
+    Law(2, 2, "a step multiplies by U, n × n; the traces go on elementwise"),
+    Law(2, 2, "a trace for each weight and sequence, B × S P, P ~ G n²"),
+)
+_PRODUCTS = _forward(
+    "sum of Kronecker products",
+    Law(3, 3, "∂s/∂s, S n × n, times each product's factor, n × G n"),
+    Law(2, 2, "a product is B × S n × G n numbers"),
+)
 LAWS |= {"snap": _TRACES, "rflo": _TRACES, "eprop": _TRACES, "kf_rtrl": _PRODUCTS, "ok": _PRODUCTS}
 LAWS["sparse_rtrl"] = LAWS["rtrl"] | {
     ("flops", "hidden_size"): Law(
@@ -201,14 +206,11 @@ LAWS["adaptive"] = LAWS["truncated"] | {
 }
 LAWS["dni"] = LAWS["truncated"]
 LAWS["fptt"] = LAWS["truncated"]
-LAWS["forward_errors"] = {
-    ("flops", "length"): Law(1, 1, "a step is the same wherever it is, in both passes"),
-    ("peak_bytes", "length"): Law(0, 0, "one error and one product of Jacobians"),
-    ("flops", "hidden_size"): Law(3, 3, "a product of Jacobians; a system that is solved is not counted"),
-    ("peak_bytes", "hidden_size"): Law(2, 2, "Jacobians are n × n"),
-    ("flops", "batch_size"): Law(1, 1, "every sequence has its Jacobians"),
-    ("peak_bytes", "batch_size"): Law(1, 1, "every sequence has its Jacobians"),
-}
+LAWS["forward_errors"] = _forward(
+    "error, with a product of Jacobians,",
+    Law(3, 3, "a product of Jacobians; a system that is solved is not counted"),
+    Law(2, 2, "Jacobians are n × n"),
+)
 LAWS["online"] = LAWS["truncated"] | {("flops", "length"): Law(1, 1, "depth times full BPTT's step")}
 
 
