@@ -1,8 +1,9 @@
 """Every built-in cell holds what it promises, and every seeded defect is caught by its check."""
 
 import pytest
-from cell_defects import DEFECTS, Cascade, Integrator, Plain, StartsFromOnes, Trace
+from cell_defects import DEFECTS, StartsFromOnes
 from plugin_defects import CELLS_WITH_DEFECTS
+from sound_cells import Cascade, Integrator, Plain, Trace
 
 from throughtime.networks import CELLS
 from throughtime.runners.verify.cell import CHECKS, cell_checks, check_cell

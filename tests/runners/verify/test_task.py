@@ -2,7 +2,8 @@
 
 import pytest
 from plugin_defects import TASKS_WITH_DEFECTS
-from task_defects import DEFECTS
+from task_defects import DEFECTS as IN_DATA
+from task_score_defects import DEFECTS as IN_SCORES
 
 from throughtime.parts import BadInput
 from throughtime.runners.verify.task import CHECKS, check_task, task_checks
@@ -18,6 +19,8 @@ BUILT_IN = [
     "text(length=1, horizon=1, judged=80)",
 ]
 """Also with so few different sequences that they recur by chance."""
+
+DEFECTS = IN_DATA | IN_SCORES
 
 SEEDED = [
     (check, defect) for every in (DEFECTS, TASKS_WITH_DEFECTS) for check, defects in every.items() for defect in defects
