@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .execution.run import run_suite
+    from .gradients.frames import measure_gradients, measure_reach
     from .records.results import load_curves, load_results
     from .suite.suite import Suite, load_suite
     from .verify.algorithm import algorithm_checks, check_algorithm
@@ -21,6 +22,8 @@ __all__ = [
     "load_curves",
     "load_results",
     "load_suite",
+    "measure_gradients",
+    "measure_reach",
     "run_suite",
     "task_checks",
 ]
@@ -35,6 +38,8 @@ _HOMES = {
     "load_curves": "records.results",
     "load_results": "records.results",
     "load_suite": "suite.suite",
+    "measure_gradients": "gradients.frames",
+    "measure_reach": "gradients.frames",
     "run_suite": "execution.run",
     "task_checks": "verify.task",
 }

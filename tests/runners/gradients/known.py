@@ -19,6 +19,9 @@ class Leaky(Cell):
     def activate(self, state, z):
         return (z[0],)
 
+    def derivatives(self, state, z):
+        return (z[0],), torch.zeros(1, 1, *z[0].shape, dtype=z[0].dtype), torch.ones(1, 1, *z[0].shape, dtype=z[0].dtype)
+
 
 def sum_of_outputs(outputs, targets):
     """ℓ_t = y_t − target: its slope is 1 everywhere."""
