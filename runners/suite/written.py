@@ -15,7 +15,7 @@ from throughtime.parts.specs import nearest
 
 from .config import Budget, Spec
 
-SUITES, COST_SUITES = "suites", "cost/suites"
+SUITES, COST_SUITES, GRADIENT_SUITES = "suites", "cost/suites", "gradients/suites"
 """The folders of the built-in suites."""
 
 T = TypeVar("T")

@@ -37,6 +37,9 @@ class Fidelity:
     Args:
         target: what they are to be, (P,).
         groups: by name which parameters are in it, bool (P,).
+
+    Attributes:
+        trail: of the first group, after 1, 2, 4, … draws the relative error of their mean.
     """
 
     def __init__(self, target: Tensor, groups: Mapping[str, Tensor]) -> None:
@@ -46,6 +49,7 @@ class Fidelity:
         shape = (len(_OF_ONE_DRAW), len(self.names))
         self.each = Moments(*shape, device=target.device)
         self.pairs = Moments(len(self.names), device=target.device)
+        self.trail: list[tuple[int, float]] = []
         self._unpaired: Tensor | None = None
         self.length = self._sum(self.target * self.target).sqrt()
 
@@ -55,6 +59,8 @@ class Fidelity:
         self.draws.add(value)
         self.errors.add(value - (self.target if exact is None else exact.double()))
         self.each.add(self._of_one(value))
+        if self.draws.count.bit_count() == 1:  # 1, 2, 4, …
+            self.trail.append((self.draws.count, float((self._sum(self.errors.mean**2).sqrt() / self.length)[0])))
         if self._unpaired is None:
             self._unpaired = value
         else:  # half the squared distance of two draws has the variance as its mean, and pairs are independent
