@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.networks import DenseLinearization, Linearization, Network, State
+from throughtime.networks import DenseLinearization, DiagonalLinearization, Linearization, Network
 from throughtime.networks.modes import evaluating
 from throughtime.tasks import Batch
 
@@ -84,7 +84,7 @@ def dynamics(network: Network, batch: Batch, *, exponents: int = EXPONENTS, sequ
         every = max(1, len(inputs) // PLACES)
         for t, x in enumerate(inputs):
             local = network.linearize(x, state)
-            push, state = push_of(local, state), local.state
+            push, state = push_of(local), local.state
             if t % every == every - 1:
                 identity = torch.eye(size, dtype=torch.float64, device=x.device).expand(len(x), -1, -1)
                 radii.append(torch.linalg.eigvals(push(identity)).abs().amax(dim=1))
@@ -97,18 +97,19 @@ def dynamics(network: Network, batch: Batch, *, exponents: int = EXPONENTS, sequ
     return Dynamics(tuple(means), float(every_radius.mean()), float(every_radius.max()))
 
 
-def push_of(local: Linearization | DenseLinearization, before: State) -> Push:
+def push_of(local: Linearization | DiagonalLinearization | DenseLinearization) -> Push:
     """The derivative of one step by the whole state, its parts one behind the other, in float64."""
+    by_state = local.by_state.double()
     if isinstance(local, DenseLinearization):
-        dense = local.by_state.double()
-        return lambda vectors: dense @ vectors
-    transition, by_state = local.transition.double(), local.by_state.double()
-    parts, n = len(by_state), before[0].shape[1]
+        return lambda vectors: by_state @ vectors
+    parts, units = len(by_state), by_state.shape[-1]
+    slopes = by_state.permute(2, 0, 1, 3)[..., None]  # (B, new part, old part, unit, 1)
+    if isinstance(local, DiagonalLinearization):
+        return lambda vectors: (slopes * vectors.unflatten(1, (1, parts, units))).sum(dim=2).flatten(1, 2)
+    transition = local.transition.double()
 
     def push(vectors: Tensor) -> Tensor:
-        pushed = (transition @ vectors[:, :n]).unflatten(1, (parts, n))
-        for old in range(1, parts):
-            pushed = pushed + by_state[:, old].transpose(0, 1)[..., None] * vectors[:, None, old * n : (old + 1) * n]
-        return pushed.flatten(1, 2)
+        others = (slopes[:, :, 1:] * vectors.unflatten(1, (1, parts, units))[:, :, 1:]).sum(dim=2)
+        return transition @ vectors[:, :units] + others.flatten(1, 2)
 
     return push

@@ -27,8 +27,7 @@ from throughtime.tasks import TASKS, Task, make_task
 
 from .config import Budget, RunConfig
 from .spelling import all_in_one_spelling
-from .written import COST_SUITES, GRADIENT_SUITES, SUITES, Count, Finite, Specs, distinct, explain, file_of, find
-from .written import names_in, parse
+from .written import SUITES, Count, Finite, Specs, check_kind, distinct, explain, file_of, find, names_in, parse
 
 TUNING_SEED = 1_000_000
 """Tuning runs use the seeds from here on, report runs those from 0 on."""
@@ -236,9 +235,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     >>> load_suite("smoke").name
     'smoke'
     """
-    for folder, kind in ((COST_SUITES, "cost"), (GRADIENT_SUITES, "gradients")):
-        if str(name_or_path) in names_in(folder):
-            raise BadInput(f"{name_or_path} is a {kind} suite: `throughtime {kind} {name_or_path}` measures it")
+    check_kind(str(name_or_path))
     text, name = find(name_or_path, SUITES, kind="suite")
     return parse_suite(text, name, origin=str(name_or_path)).model_copy(update={"file": file_of(name_or_path)})
 

@@ -39,6 +39,13 @@ def names_in(folder: str) -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in _open(folder).iterdir() if p.name.endswith(".toml"))
 
 
+def check_kind(name: str) -> None:
+    """`BadInput` for the name of a laboratory's built-in suite, with the command that measures it."""
+    for folder, kind, command in ((COST_SUITES, "cost", "cost"), (GRADIENT_SUITES, "gradient", "gradients")):
+        if name in names_in(folder):
+            raise BadInput(f"{name} is a {kind} suite: `throughtime {command} {name}` measures it")
+
+
 def origin_of(file: Path | None, name: str, folder: str) -> Path | None:
     """Where a suite comes from: its file, or the script that is running and made it; None of a built-in one.
 

@@ -48,10 +48,11 @@ class Trainer:
     Args:
         config: what to run.
         record: what is filled; a fresh one by default.
+        gradients: whether bias and reach of the gradient are measured when training has ended.
     """
 
-    def __init__(self, config: RunConfig, record: Record | None = None) -> None:
-        self.config = config
+    def __init__(self, config: RunConfig, record: Record | None = None, *, gradients: bool = True) -> None:
+        self.config, self.gradients = config, gradients
         self.record = record or Record(config=config)
         self.device = torch.device(config.device)
         self.dtype = getattr(torch, config.dtype)

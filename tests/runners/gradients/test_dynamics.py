@@ -95,17 +95,17 @@ def test_of_lorenz():
     assert found.sum() == pytest.approx(-(10 + 1 + 8 / 3), abs=1e-2)  # the flow's divergence
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "lru", "rtu", "rnn(layers=2)"])
 def test_a_structured_step_pushes_as_its_dense_jacobian(cell):
-    network = make_network(cell, input_size=2, hidden_size=3, output_size=1, seed=0, dtype=torch.float64)
+    network = make_network(cell, input_size=2, hidden_size=4, output_size=1, seed=0, dtype=torch.float64)
     source = torch.Generator().manual_seed(1)
-    x = torch.randn(4, 2, generator=source, dtype=torch.float64)
-    state = tuple(torch.randn(4, 3, generator=source, dtype=torch.float64) for _ in network.initial_state(4))
-    vectors = torch.randn(4, 3 * len(state), 2, generator=source, dtype=torch.float64)
+    x = torch.randn(5, 2, generator=source, dtype=torch.float64)
+    state = tuple(torch.randn(part.shape, generator=source, dtype=torch.float64) for part in network.initial_state(5))
+    vectors = torch.randn(5, sum(part.shape[1] for part in state), 2, generator=source, dtype=torch.float64)
     dense = linearize_densely(network, x, state)
     expected = dense.by_state @ vectors
     for local in (network.linearize(x, state), dense):
-        torch.testing.assert_close(push_of(local, state)(vectors), expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(push_of(local)(vectors), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_network_of_larger_weights_is_more_alive():
