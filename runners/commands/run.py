@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Out, Plugins, bad_input, make_console
+from .options import Device, Only, Out, Plugins, Workers, bad_input, filters, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,10 +18,8 @@ def run(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite's name, or a TOML file.")],
     out: Out = None,
     device: Device = "cpu",
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")
-    ] = None,
+    workers: Workers = None,
+    only: Only = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     plugin: Plugins = None,
 ) -> None:
@@ -34,7 +32,7 @@ def run(
     with bad_input():
         loaded = load_suite(suite)
         directory = out or default_directory(loaded)
-        filters = _filters(only or [])
+        chosen = filters(only or [])
         console = make_console()
 
         def say(outlook: "Outlook") -> None:
@@ -43,11 +41,11 @@ def run(
                 typer.echo(f"warning: {told}")
 
         if dry_run:
-            say(plan_suite(loaded, directory, device=device, only=filters))
+            say(plan_suite(loaded, directory, device=device, only=chosen))
             return
         with shown_on(console, "runs") as reporter:
             summary = run_suite(
-                loaded, directory, device=device, workers=workers, only=filters, reporter=reporter, on_plan=say
+                loaded, directory, device=device, workers=workers, only=chosen, reporter=reporter, on_plan=say
             )
         _show(directory, console)
         tally = ", ".join(f"{count} {status}" for status, count in sorted(summary.statuses.items()))
@@ -87,19 +85,3 @@ def _announcement(title: str, outlook: "Outlook", directory: str, workers: int, 
     lines += [f"skipped: {task}: {reason}" for task, reason in outlook.skipped.items()]
     lines += [f"broken: {task}: {reason}" for task, reason in outlook.broken.items()]
     return "\n".join(lines)
-
-
-def _filters(only: list[str]) -> dict[str, str]:
-    from throughtime.parts import BadInput
-
-    filters = {}
-    for one in only:
-        axis, equals, wanted = one.partition("=")
-        if not (equals and wanted):
-            raise BadInput(f"--only {one!r} can't be read; write AXIS=NAME, such as --only algorithm=rtrl")
-        if axis.strip() in filters:
-            raise BadInput(
-                f"--only {axis.strip()}=… is given twice; give it once, or list what you want in a suite file"
-            )
-        filters[axis.strip()] = wanted.strip()
-    return filters
