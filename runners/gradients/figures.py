@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from throughtime.parts.specs import parse_spec
-from throughtime.runners.showing.canvas import Look, as_text, canvas, legend, looks, nothing, plain_log, save_and_close
+from throughtime.runners.showing.canvas import (
+    MARKERS,
+    Look,
+    as_text,
+    canvas,
+    legend,
+    looks,
+    nothing,
+    plain_log,
+    powers_of_ten,
+    save_and_close,
+)
 
 from .matrix import matrix
 from .point import TABLES
@@ -22,6 +33,9 @@ if TYPE_CHECKING:
 
 EXACT = 1e-8
 """What is smaller is drawn here, at the edge of a logarithmic axis: exact but for rounding."""
+
+LOWEST = 1e-20
+"""Of a gain; what has fallen further has vanished."""
 
 
 class Drawing(NamedTuple):
@@ -69,7 +83,7 @@ def draw_figures(found: Gradients) -> "dict[str, Figure]":
 def _figures(found: Gradients) -> "dict[str, Callable[[], Figure]]":
     groups = found.manifest.groups
     known = looks(list(dict.fromkeys(group.algorithm for group in groups)))
-    cells = looks(list(dict.fromkeys(group.cell for group in groups)))
+    cells = _looks_of_cells(list(dict.fromkeys(group.cell for group in groups)))
     drawing = Drawing(found, {table: found.frame(table) for table in TABLES}, known, cells)
     kinds: dict[str, Callable[[Drawing], Figure]] = {
         "matrix": lambda d: matrix(d.frames["fidelity"], d.title("Fidelity at the end of each run, mean over seeds")),
@@ -81,6 +95,14 @@ def _figures(found: Gradients) -> "dict[str, Callable[[], Figure]]":
         "stale": _stale,
     }
     return {name: partial(as_text(draw), drawing) for name, draw in kinds.items()}
+
+
+def _looks_of_cells(cells: list[str]) -> dict[str, Look]:
+    """Colours in the palette's order; an algorithm's are its own."""
+    import seaborn as sns
+
+    palette = sns.color_palette("colorblind", 10)
+    return {cell: Look(palette[n % 8], MARKERS[n % len(MARKERS)]) for n, cell in enumerate(cells)}
 
 
 def _name(panel: tuple[str, str, str]) -> str:
@@ -115,6 +137,8 @@ def _log_log(ax: "Axes") -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     plain_log(ax.xaxis)
+    low, high = ax.get_ylim()
+    plain_log(ax.yaxis, low, high)
 
 
 def _truncation(drawing: Drawing) -> "Figure":
@@ -172,6 +196,8 @@ def _plane(drawing: Drawing) -> "Figure":
             bias, noise = rows["relative bias"].mean(), rows["relative variance"].mean() ** 0.5
             ax.scatter([max(bias, EXACT)], [max(noise, EXACT)], color=[look.colour], marker=look.marker, s=90, zorder=3)
         ax.set(xscale="log", yscale="log", xlim=(EXACT / 3, 30), ylim=(EXACT / 3, 3e3))
+        powers_of_ten(ax.xaxis)
+        powers_of_ten(ax.yaxis)
         ax.set(xlabel="relative bias", ylabel="relative noise of one draw")
     legend(figure, drawing.algorithms, "algorithm")
     return figure
@@ -205,6 +231,12 @@ def _reach(drawing: Drawing) -> "Figure":
             hue="cell",
             hue_order=list(cells),
             palette={cell: look.colour for cell, look in cells.items()},
+            style="cell",
+            style_order=list(cells),
+            markers={cell: look.marker for cell, look in cells.items()},
+            dashes=False,
+            markevery=8,
+            markersize=5,
             estimator="median",
             errorbar=None,
             legend=False,
@@ -212,7 +244,8 @@ def _reach(drawing: Drawing) -> "Figure":
         )
         ax.axhline(1, color="#777777", linewidth=1)
         ax.set_yscale("log")
-        ax.set_ylim(bottom=max(ax.get_ylim()[0], 1e-30))
+        ax.set_ylim(bottom=max(ax.get_ylim()[0], LOWEST))
+        powers_of_ten(ax.yaxis)
         ax.set(xlabel="lag k (time steps)", ylabel="gain")
     legend(figure, drawing.cells, "cell")
     return figure
@@ -228,10 +261,11 @@ def _norms(drawing: Drawing) -> "Figure":
             look = drawing.algorithms[str(name)]
             rows = rows[rows["seed"] == rows["seed"].min()].astype({"q10": float, "q50": float, "q90": float})
             share = rows["until"] / rows["until"].max()
-            ax.plot(share, rows["q50"], color=look.colour, marker=look.marker, markersize=4)
-            ax.fill_between(share, rows["q10"], rows["q90"], color=look.colour, alpha=0.15, linewidth=0)
+            ax.plot(share, rows["q50"], color=look.colour, marker=look.marker, markersize=4, linewidth=1.2)
+            ax.fill_between(share, rows["q10"], rows["q90"], color=look.colour, alpha=0.1, linewidth=0)
         if len(frame):
             ax.set_yscale("log")
+            plain_log(ax.yaxis, *ax.get_ylim())
         else:
             nothing(ax)
         ax.set(xlabel="share of the run's updates (first seed)", ylabel="gradient norm")

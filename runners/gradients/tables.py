@@ -22,6 +22,9 @@ FIDELITY += ["score", "status"]
 NETWORK = ["cell", "algorithm", "moment", "90 % lag", "99 % lag", "decades a lag", "gain at last lag", "radius"]
 NETWORK += ["λ1", "gradient norm", "largest", "clipped", "not finite"]
 
+ROUNDING = 1e-5
+"""A relative bias that float32 may have."""
+
 LEGEND = """\
 Every number is the mean over seeds, at parameters that are held still; the first table's are those of the end of
 each algorithm's own run, and the CSV files have the start, halfway and each group of parameters too.
@@ -30,7 +33,8 @@ each algorithm's own run, and the CSV files have the start, halfway and each gro
   batch. The mean's own noise is taken off. noise: √(tr Var ĝ) / ‖g‖ of one draw.
 - cosine, signs, norm: of one draw with the exact gradient: the cosine, the share of parameters with its sign, the ratio
   of the norms, means over draws. signal to noise: ‖E ĝ‖ / √(tr Var ĝ).
-- worst group: the group of parameters with the largest relative bias: input, recurrent, bias, readout, or a gate.
+- worst group: the group of parameters with the largest relative bias that is beyond four standard errors: input,
+  recurrent, bias, readout, or a gate.
 - stale cosine: the second half of a batch after the first was learned from at the run's learning rate: the cosine of what
   is made with the carry to the exact gradient at today's parameters; in brackets the same with still parameters.
 - 90 % lag: beyond it and every further one lies less than a tenth of the cell's gradient: truncated BPTT with k1 = 1 needs
@@ -69,15 +73,16 @@ def fidelity_row(found: Gradients, group: GroupKeys) -> list[str]:
     whole = frame[frame["group"] == "all"]
     bias, error = _mean(whole, "relative bias"), _mean(whole, "relative bias ±")
     noise = _mean(whole, "relative variance")
-    parts = frame[~frame["group"].isin(["all", "cell"])].astype({"relative bias": float})
-    worst = parts.groupby("group", sort=False)["relative bias"].mean().dropna()
+    parts = frame[~frame["group"].isin(["all", "cell"])].astype({"relative bias": float, "relative bias ±": float})
+    seen = parts[parts["relative bias"] > 4 * parts["relative bias ±"] + ROUNDING]
+    worst = seen.groupby("group", sort=False)["relative bias"].mean().dropna()
     scores = [record.score for record in records if record.score is not None]
     return [
         group.algorithm,
         _number(bias) + (f" ± {_number(error)}" if error else ""),
         "0" if noise == 0 else _number(None if noise is None else math.sqrt(noise)),
         *(_number(_mean(whole, name)) for name in ("cosine", "sign agreement", "norm ratio", "signal to noise")),
-        f"{worst.idxmax()} {_number(float(worst.max()))}" if len(worst) and worst.max() > 1e-6 else "–",
+        f"{worst.idxmax()} {_number(float(worst.max()))}" if len(worst) else "–",
         _stale(records),
         _number(sum(scores) / len(scores)) if scores else "–",
         status,

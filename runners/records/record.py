@@ -49,6 +49,9 @@ class Record(Kept):
             mean_peak_bytes: over draws, where memory is random.
         gradient_norm: the mean over the updates.
         clipped_share: of the updates, from 0 to 1; nonfinite_share: likewise.
+        relative_bias: of the algorithm's gradient to the exact one at the end of a report run, with what noise is in it
+            taken off; relative_bias_error: its standard error, 0 where nothing is drawn at random.
+        lag_90: beyond which there lies less than a tenth of the cell's gradient, then; None where no lag has so much.
         curve: one point an evaluation.
     """
 
@@ -70,6 +73,9 @@ class Record(Kept):
     gradient_norm: float | None = None
     clipped_share: float | None = None
     nonfinite_share: float | None = None
+    relative_bias: float | None = None
+    relative_bias_error: float | None = None
+    lag_90: Whole | None = None
     curve: tuple[Point, ...] = ()
 
     @property

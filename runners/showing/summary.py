@@ -33,6 +33,9 @@ COSTS = (
     "nonfinite_share",
     "cosine",
     "relative_error",
+    "relative_bias",
+    "relative_bias_error",
+    "lag_90",
     "steps_to_target",
     "seconds_to_target",
 )
