@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .execution.run import run_suite
     from .gradients.frames import measure_gradients, measure_reach
+    from .gradients.store import load_gradients
     from .records.results import load_curves, load_results
     from .suite.suite import Suite, load_suite
     from .verify.algorithm import algorithm_checks, check_algorithm
@@ -20,6 +21,7 @@ __all__ = [
     "check_cell",
     "check_task",
     "load_curves",
+    "load_gradients",
     "load_results",
     "load_suite",
     "measure_gradients",
@@ -36,6 +38,7 @@ _HOMES = {
     "check_cell": "verify.cell",
     "check_task": "verify.task",
     "load_curves": "records.results",
+    "load_gradients": "gradients.store",
     "load_results": "records.results",
     "load_suite": "suite.suite",
     "measure_gradients": "gradients.frames",

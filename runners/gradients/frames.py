@@ -94,7 +94,7 @@ def measure_reach(
         cell's gradient that lies beyond this lag, which is the relative bias of truncated BPTT with k1 = 1 and
         k2 = k + 1 on the cell. ``frame.attrs`` has ``rate`` (nats a lag), ``lag_90`` and ``lag_99``.
     """
-    return reach_frame(reach(network, batch, lags=lags, sequences=sequences))
+    return reach_frame(reach(network, batch, lags=lags, sequences=sequences, dtype=torch.float64))
 
 
 def reach_frame(found: Reach) -> pd.DataFrame:

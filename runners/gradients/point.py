@@ -150,10 +150,13 @@ class _Laboratory:
         many = of_many_batches(algorithm, network, batches, self.members, seed=seed)
         self._add("fidelity", moment, [*fidelity_rows(one, "batch"), *fidelity_rows(many, "expectation")])
         self._add("trail", moment, [{"draws": draws, "relative error": error} for draws, error in one.trail])
-        far = reach(network, batches[0], sequences=asked.sequences)
+        by_step = not self.trainer.forcing.backward_mode_only  # a loss that judges whole windows is of no one step
+        far = reach(network, batches[0], sequences=asked.sequences) if by_step else Reach(())
         self._add("reach", moment, reach_rows(far))
         alive = dynamics(network, batches[0], sequences=asked.sequences)
         self._add("dynamics", moment, [dynamics_row(alive, far)])
+        if not by_step:
+            return
         rates = [factor * self.setting.run.learning_rate for factor in asked.stale_rates]
         still = staleness(
             algorithm, network, batches[0], self.setting.run, rates, draws=asked.stale_draws, seed=seed

@@ -26,7 +26,7 @@ def ended(ax: "Axes", drawing: Drawing, runs: pd.DataFrame, column: str, label: 
     told = runs[runs[column].notna()].astype({column: float}) if len(runs) else runs
     if not len(told):
         nothing(ax, "not measured")
-        ax.set(ylabel=label)
+        ax.set(xlabel=label, ylabel="algorithm")
         return
     names = [name for name in drawing.algorithms if name in set(told["algorithm"])]
     colours = {name: drawing.looks[name].colour for name in names}
@@ -38,4 +38,4 @@ def ended(ax: "Axes", drawing: Drawing, runs: pd.DataFrame, column: str, label: 
     )
     ax.set_xlim(left=-0.02 * ax.get_xlim()[1])  # a mark at 0 whole
     ax.tick_params(axis="y", labelsize=8)
-    ax.set(xlabel=label, ylabel="")
+    ax.set(xlabel=label, ylabel="algorithm")

@@ -72,17 +72,26 @@ class Reach:
         return found
 
 
-def reach(network: Network, batch: Batch, *, lags: int | None = None, sequences: int | None = None) -> Reach:
-    """The reach of a network's gradient on a batch, in float64, at frozen parameters and in evaluation mode.
+def reach(
+    network: Network,
+    batch: Batch,
+    *,
+    lags: int | None = None,
+    sequences: int | None = None,
+    dtype: torch.dtype | None = None,
+) -> Reach:
+    """The reach of a network's gradient on a batch, at frozen parameters and in evaluation mode.
 
     Args:
         network: with any cell, in an open or a closed loop.
-        batch: from its first step; a zero state is before it.
+        batch: from its first step; a zero state is before it. The loss of each step is its own output's alone.
         lags: the largest; None: as far as the batch goes.
         sequences: how many of the batch's; None: all.
+        dtype: to compute in; None: the network's own, in which what is below 1e-45 may be nothing.
     """
-    network = copy.deepcopy(network).double()
-    batch = _first(batch, sequences).to(dtype=torch.float64)
+    batch = _first(batch, sequences)
+    if dtype is not None:
+        network, batch = copy.deepcopy(network).to(dtype), batch.to(dtype=dtype)
     with evaluating(network), torch.enable_grad():
         return _reach(network, batch, batch.length - 1 if lags is None else min(lags, batch.length - 1))
 
@@ -147,11 +156,11 @@ def _one_lag(
 
 def _lengths(parts: list[Tensor]) -> Tensor:
     """Of the vectors of the whole state, (steps, B)."""
-    return torch.cat([part.flatten(2) for part in parts], dim=2).norm(dim=2)
+    return torch.cat([part.flatten(2) for part in parts], dim=2).double().norm(dim=2)
 
 
 def _norm(gradient: dict[str, Tensor]) -> float:
-    return float(torch.cat([part.flatten() for part in gradient.values()]).norm())
+    return float(torch.cat([part.flatten() for part in gradient.values()]).double().norm())
 
 
 def _told(lengths: Tensor, first: Tensor, beyond: float) -> Lag:

@@ -217,7 +217,8 @@ class Trainer:
         self.record.relative_bias, self.record.relative_bias_error = (
             _finite(float(of_all)) for of_all in (found.value, found.error)
         )
-        self.record.lag_90 = reach(self.trained, probe, sequences=REACH_SEQUENCES).lag_of(0.9)
+        if not self.forcing.backward_mode_only:  # a loss that judges whole windows is of no one step
+            self.record.lag_90 = reach(self.trained, probe, sequences=REACH_SEQUENCES).lag_of(0.9)
 
     def _driven_probe(self, *, progress: float) -> Batch:
         coins = generator(self.config.seed, "probe forcing")
