@@ -11,6 +11,8 @@ from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
+from throughtime.runners.gradients.beliefs import Belief, beliefs
+from throughtime.runners.gradients.store import open_gradients
 from throughtime.runners.showing.statistics import supported_better
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
 from throughtime.runners.showing.words import bytes_in_words
@@ -180,6 +182,23 @@ def _beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:
     return [{column: line.get(column, "–") for column in columns} for line in rows.values()]
 
 
+def verdicts() -> str:
+    """Each belief with its verdict and the number that decides it."""
+    rows = [{"what is said": one.claim, "verdict": f"**{one.verdict}**", "by": one.number} for one in _beliefs()]
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def numbers() -> str:
+    """Why, belief by belief."""
+    parts = [f"### {one.claim}: {one.verdict}\n\n{one.told}\n\nRule: {one.rule}." for one in _beliefs()]
+    found = open_gradients(REFERENCE / "vanishing")
+    return "\n\n".join([*parts, f"Measured on: {found.measured_on}."])
+
+
+def _beliefs() -> list[Belief]:
+    return beliefs(open_gradients(REFERENCE / "vanishing"))
+
+
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
@@ -187,6 +206,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/results.md": {"quickstart table": whole_table, "real": real},
     "docs/forcings.md": {"forcing": forcing},
     "docs/cost.md": {"cost": cost},
+    "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},
 }
 """Of each page the pieces by their marks."""
 

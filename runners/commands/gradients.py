@@ -22,8 +22,6 @@ def gradients(
         again = [word for one in only or [] for word in ("--only", one)]
         again += [word for one in plugin or [] for word in ("--plugin", str(one))]
         chosen = filters(only or [])
-        failed = measure_gradient_suite(
-            suite, out, device, make_console(), workers=workers, only=chosen, again=again
-        )
+        failed = measure_gradient_suite(suite, out, device, make_console(), workers=workers, only=chosen, again=again)
     if failed:
         raise typer.Exit(1)

@@ -21,9 +21,7 @@ Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results director
 Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where the networks are.")]
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")]
-Only = Annotated[
-    list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")
-]
+Only = Annotated[list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")]
 
 
 def _load_plugins(paths: list[Path] | None) -> list[Path] | None:

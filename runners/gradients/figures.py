@@ -208,7 +208,9 @@ def _reach(drawing: Drawing) -> "Figure":
     import seaborn as sns
 
     moments = ("start", "end")
-    title = drawing.title("Reach: ‖∂ℓ_t/∂s_{t−k}‖ as a multiple of that at lag 0, mean over seeds; trained by full BPTT")
+    title = drawing.title(
+        "Reach: ‖∂ℓ_t/∂s_{t−k}‖ as a multiple of that at lag 0, mean over seeds; trained by full BPTT"
+    )
     titles = [f"{task}: {moment} of training" for task in drawing.tasks for moment in moments]
     figure, axes = canvas(titles, title, columns=2)
     places = [(task, moment) for task in drawing.tasks for moment in moments]

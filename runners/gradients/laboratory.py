@@ -110,9 +110,7 @@ class Laboratory:
         todo, shown, many = self.missing(), reporter or Silent(), workers or default_workers(self.device)
         summary = Summary(self.store.directory, len(todo), len(self.jobs) - len(todo))
         self.store.write_manifest(self._manifest())
-        skipped = [
-            (row.obstacle, job) for row, jobs in self._jobs if row.selected and row.obstacle for job in jobs
-        ]
+        skipped = [(row.obstacle, job) for row, jobs in self._jobs if row.selected and row.obstacle for job in jobs]
         for obstacle, job in skipped:
             self.store.write_record(job.ended(obstacle.status, obstacle.reason))
         wanted = {job.key for job in todo}

@@ -158,9 +158,7 @@ class _Laboratory:
         if not by_step:
             return
         rates = [factor * self.setting.run.learning_rate for factor in asked.stale_rates]
-        still = staleness(
-            algorithm, network, batches[0], self.setting.run, rates, draws=asked.stale_draws, seed=seed
-        )
+        still = staleness(algorithm, network, batches[0], self.setting.run, rates, draws=asked.stale_draws, seed=seed)
         told = [{"learning rate": one.learning_rate, "cosine": one.cosine, "error": one.error} for one in still]
         self._add("stale", moment, told)
 
@@ -193,7 +191,13 @@ def reach_rows(found: Reach) -> Rows:
     names = [f"q{round(100 * q)}" for q in QUANTILES]
     kept = [lag for lag in range(len(found.lags)) if _kept(lag) or lag == len(found.lags) - 1]
     return [
-        {"lag": lag, "mean": at.mean, **dict(zip(names, at.quantiles, strict=True)), "gain": at.gain, "beyond": at.beyond}
+        {
+            "lag": lag,
+            "mean": at.mean,
+            **dict(zip(names, at.quantiles, strict=True)),
+            "gain": at.gain,
+            "beyond": at.beyond,
+        }
         for lag in kept
         for at in [found.lags[lag]]
     ]

@@ -49,6 +49,7 @@ class GradientStore(Store[Manifest, Measured]):
     records = "points"
     contents = "gradients"
     maker = "throughtime gradients"
+    indent = None
 
 
 @dataclass(frozen=True)

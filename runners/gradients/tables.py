@@ -35,13 +35,13 @@ each algorithm's own run, and the CSV files have the start, halfway and each gro
   of the norms, means over draws. signal to noise: ‖E ĝ‖ / √(tr Var ĝ).
 - worst group: the group of parameters with the largest relative bias that is beyond four standard errors: input,
   recurrent, bias, readout, or a gate.
-- stale cosine: the second half of a batch after the first was learned from at the run's learning rate: the cosine of what
-  is made with the carry to the exact gradient at today's parameters; in brackets the same with still parameters.
-- 90 % lag: beyond it and every further one lies less than a tenth of the cell's gradient: truncated BPTT with k1 = 1 needs
-  a k2 of one more. –: no lag of the batch does. decades a lag: the slope of log10 ‖∂ℓ_t/∂s_{t−k}‖ against the lag k; gain
-  at last lag: it as a multiple of that at lag 0, at the end of the batch.
-- radius: the spectral radius of ∂s_t/∂s_{t−1}, the mean along the batch; λ1: the first Lyapunov exponent in nats a step,
-  along the batch. gradient norm: the median over the run's updates before clipping; largest: the largest.
+- stale cosine: the second half of a batch after the first was learned from at the run's learning rate: the cosine of
+  what is made with the carry to the exact gradient at today's parameters; in brackets with still parameters.
+- 90 % lag: beyond it and every further one lies less than a tenth of the cell's gradient: truncated BPTT with k1 = 1
+  needs a k2 of one more. –: the gradient is zero, or its loss judges whole windows. decades a lag: the slope of
+  log10 ‖∂ℓ_t/∂s_{t−k}‖ against the lag k; gain at last lag: it as a multiple of that at lag 0, at the end of the batch.
+- radius: the spectral radius of ∂s_t/∂s_{t−1}, the mean along the batch; λ1: the first Lyapunov exponent in nats a
+  step, along the batch. gradient norm: the median over the run's updates before clipping; largest: the largest.
 """
 
 
@@ -124,7 +124,11 @@ def _norms(records: Sequence[Measured]) -> list[str]:
         return [""] * 4
     largest = frame["largest"].astype(float).max()
     median = frame["q50"].astype(float).median()
-    return [_number(median), _number(largest), *(f"{100 * (_mean(frame, n) or 0):.0f} %" for n in ("clipped", "not finite"))]
+    return [
+        _number(median),
+        _number(largest),
+        *(f"{100 * (_mean(frame, n) or 0):.0f} %" for n in ("clipped", "not finite")),
+    ]
 
 
 def _lag(column: pd.Series) -> str:

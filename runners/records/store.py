@@ -68,6 +68,7 @@ class Store(Generic[M, R]):
         contents: what it holds, in a message's words.
         maker: the command that writes it.
         also: files that may stand in it without a manifest.
+        indent: of the records' JSON; None: each on one line.
         doubted: records that were read and not believed: by key why.
     """
 
@@ -79,6 +80,7 @@ class Store(Generic[M, R]):
     contents: ClassVar[str] = "results"
     maker: ClassVar[str] = "throughtime run"
     also: ClassVar[tuple[str, ...]] = ()
+    indent: ClassVar[int | None] = 1
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
@@ -242,7 +244,7 @@ class Store(Generic[M, R]):
 
     def write_record(self, record: R) -> None:
         """Add or replace a record."""
-        write_json(self.record_path(record.key), record.model_dump(mode="json"))
+        write_json(self.record_path(record.key), record.model_dump(mode="json"), indent=self.indent)
 
     def environment(self) -> dict[str, Any]:
         """The environment of the last execution; empty where none is recorded."""

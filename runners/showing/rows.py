@@ -46,7 +46,8 @@ LEGEND = """\
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
   held still meanwhile. bias: of the mean gradient at the end of training, relative to the exact one's norm, ± its
   standard error where the algorithm draws at random. 90 % lag: beyond so many steps back lies less than a tenth of the
-  cell's exact gradient, at the end of training, median over seeds; –: no lag of a sequence reaches so far. updates: the optimizer's, which is what a budget of steps does not hold equal.
+  cell's exact gradient, at the end of training, median over seeds; –: it is zero, or its loss judges whole windows.
+  updates: the optimizer's, which is what a budget of steps does not hold equal.
 - ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
   most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
   training (of `scheduled`: with as little truth as at its end).
@@ -57,6 +58,7 @@ LEGEND = """\
 def headings(table: TaskTable) -> list[str]:
     """Those of `HEADINGS` that the table has something to say on."""
     left_out = set() if table.horizon else {"free-running", "free floor", "exposure bias"}
+    left_out |= set() if any(row.costs.get("relative_bias") is not None for row in table.rows) else {"bias", "90 % lag"}
     left_out |= {"forcing"} if table.forcings in ([], ["teacher"]) else set()
     return [name for name in HEADINGS if name not in left_out]
 

@@ -1,4 +1,4 @@
-"""What a run ends with, a dot a run: algorithms side by side, the mean over seeds with its interval through the dots."""
+"""What runs end with, a dot a run: algorithms one below the other, through the dots the mean with its interval."""
 
 from typing import TYPE_CHECKING
 

@@ -94,9 +94,7 @@ class Fidelity:
             "variance": Figure(variance, unsure),
             "relative variance": Figure(variance / length**2, unsure / length**2),
         }
-        found |= {
-            name: Figure(*row) for name, row in zip(_OF_ONE_DRAW, zip(self.each.mean, self._errors, strict=True))
-        }
+        found |= {name: Figure(*row) for name, row in zip(_OF_ONE_DRAW, zip(self.each.mean, self._errors, strict=True))}
         return {**found, "signal to noise": Figure(snr, snr_error)}
 
     @property
@@ -153,9 +151,7 @@ def of_many_batches(
         found = Fidelity(mean.mean, members)
         for number, batch in enumerate(batches):
             source = generator(seed, f"batch {number}")
-            found.add(
-                vector(estimate_gradient(algorithm, network, batch, generator=source)), _exact(network, batch)
-            )
+            found.add(vector(estimate_gradient(algorithm, network, batch, generator=source)), _exact(network, batch))
     return found
 
 

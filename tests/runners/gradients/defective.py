@@ -45,7 +45,7 @@ class StaleState(Algorithm):
     online = False
 
     def updates(self, network, batch, carry=None, *, generator=None):
-        (stale,) = make_algorithm("full").updates(network, self.late(batch), carry)
+        (_,) = make_algorithm("full").updates(network, self.late(batch), carry)
         wrong = network.cell.weight_hh_l0.grad.clone()
         for update in make_algorithm("full").updates(network, batch, carry):
             network.cell.weight_hh_l0.grad = wrong

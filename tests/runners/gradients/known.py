@@ -20,7 +20,11 @@ class Leaky(Cell):
         return (z[0],)
 
     def derivatives(self, state, z):
-        return (z[0],), torch.zeros(1, 1, *z[0].shape, dtype=z[0].dtype), torch.ones(1, 1, *z[0].shape, dtype=z[0].dtype)
+        return (
+            (z[0],),
+            torch.zeros(1, 1, *z[0].shape, dtype=z[0].dtype),
+            torch.ones(1, 1, *z[0].shape, dtype=z[0].dtype),
+        )
 
 
 def sum_of_outputs(outputs, targets):
