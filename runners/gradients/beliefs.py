@@ -128,8 +128,8 @@ def truncation_forgets(of: Evidence) -> Belief:
         f"{100 * kept:.0f} % kept",
         "false where a window of 2 steps keeps more than 5 % of what full BPTT gains on the floor, by lags of 3 and 8",
         f"On {task} `{_CUT}` never walks back to the lags that the target depends on, 3 and 8, and still scores "
-        f"{_n(cut)}: the floor without either is {_n(floor)}, full BPTT {_n(full)}. The state is carried on; what is cut is "
-        "credit.",
+        f"{_n(cut)}: the floor without either is {_n(floor)}, full BPTT {_n(full)}. The state is carried on; what is "
+        "cut is credit.",
     )
 
 
@@ -205,8 +205,8 @@ def rtrl_is_one_step(of: Evidence) -> Belief:
         "false" if min(one.values()) < 0.99 < rtrl else "true",
         f"cosine {min(one.values()):.2f} against {rtrl:.2f}",
         "false where RTRL's cosine with the exact gradient is above .99, and that of k1 = k2 = 1 is not",
-        "Both make an update at every step; RTRL's influence matrix holds the whole past. With k1 = k2 = 1 the cosine at "
-        "the end of training is "
+        "Both make an update at every step; RTRL's influence matrix holds the whole past. With k1 = k2 = 1 the cosine "
+        "at the end of training is "
         + _listed([f"{value:.2f} ({cell})" for cell, value in one.items()])
         + f"; RTRL's {rtrl:.6f}.",
     )
@@ -236,7 +236,8 @@ def cosine_is_learning(of: Evidence) -> Belief:
     if better:
         told += (
             f". Against it, on {cell}: `{better}` has cosine {cosine:.2f} and scores "
-            f"{_n(of.score(task, cell, better))}, `{other}` has {lower:.2f} and scores {_n(of.score(task, cell, other))}"
+            f"{_n(of.score(task, cell, better))}, `{other}` has {lower:.2f} and scores "
+            f"{_n(of.score(task, cell, other))}"
         )
     return Belief(
         "A better cosine means better learning",

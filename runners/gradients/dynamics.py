@@ -110,6 +110,7 @@ def push_of(local: Linearization | DiagonalLinearization | DenseLinearization) -
 
     def push(vectors: Tensor) -> Tensor:
         others = (slopes[:, :, 1:] * vectors.unflatten(1, (1, parts, units))[:, :, 1:]).sum(dim=2)
-        return transition @ vectors[:, :units] + others.flatten(1, 2)
+        pushed: Tensor = transition @ vectors[:, :units] + others.flatten(1, 2)
+        return pushed
 
     return push

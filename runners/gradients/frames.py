@@ -89,8 +89,8 @@ def measure_reach(
         sequences: how many of the batch's; None: all.
 
     Returns:
-        Columns ``lag`` (k, from 0), ``mean``, ``q10``, ``q50`` and ``q90`` of ‖∂ℓ_t/∂s_{t−k}‖ over all losses ℓ_t, s the
-        whole state; ``gain``: the geometric mean of it as a multiple of that at lag 0; ``beyond``: the share of the
+        Columns ``lag`` (k, from 0), ``mean``, ``q10``, ``q50`` and ``q90`` of ‖∂ℓ_t/∂s_{t−k}‖ over all losses ℓ_t, s
+        the whole state; ``gain``: the geometric mean of it as a multiple of that at lag 0; ``beyond``: the share of the
         cell's gradient that lies beyond this lag, which is the relative bias of truncated BPTT with k1 = 1 and
         k2 = k + 1 on the cell. ``frame.attrs`` has ``rate`` (nats a lag), ``lag_90`` and ``lag_99``.
     """

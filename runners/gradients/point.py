@@ -85,8 +85,8 @@ class Measured(Kept):
     setting: Setting
     score: float | None = None
     steps: Whole = 0
-    moments: dict[str, Whole] = {}
-    tables: dict[str, dict[str, list[Any]]] = {}
+    moments: dict[str, Whole] = Field(default_factory=dict)
+    tables: dict[str, dict[str, list[Any]]] = Field(default_factory=dict)
 
     @property
     def settings(self) -> Setting:

@@ -1,7 +1,7 @@
 """A gradient suite: a suite, whose runs are measured along the way, and how much is measured.
 
-Any suite is one; a table ``measure`` may say how much. Nothing is tuned here: of a grid of learning rates and clip norms
-each row takes the middle one.
+Any suite is one; a table ``measure`` may say how much. Nothing is tuned here: of a grid of learning rates and clip
+norms each row takes the middle one.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """What runs end with, a dot a run: algorithms one below the other, through the dots the mean with its interval."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -30,12 +30,18 @@ def ended(ax: "Axes", drawing: Drawing, runs: pd.DataFrame, column: str, label: 
         return
     names = [name for name in drawing.algorithms if name in set(told["algorithm"])]
     colours = {name: drawing.looks[name].colour for name in names}
-    shared = {"data": told, "x": column, "y": "algorithm", "hue": "algorithm", "order": names, "hue_order": names}
+    shared: dict[str, Any] = {
+        "data": told,
+        "x": column,
+        "y": "algorithm",
+        "hue": "algorithm",
+        "order": names,
+        "hue_order": names,
+    }
     shared |= {"palette": colours, "legend": False, "ax": ax}
     sns.stripplot(**shared, size=4, alpha=0.5, jitter=False)
-    sns.pointplot(
-        **shared, markers=[drawing.looks[name].marker for name in names], linestyle="none", errorbar=("ci", 95), seed=0
-    )
+    shared["markers"] = [drawing.looks[name].marker for name in names]
+    sns.pointplot(**shared, linestyle="none", errorbar=("ci", 95), seed=0)
     ax.set_xlim(left=-0.02 * ax.get_xlim()[1])  # a mark at 0 whole
     ax.tick_params(axis="y", labelsize=8)
     ax.set(xlabel=label, ylabel="algorithm")

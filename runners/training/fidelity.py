@@ -94,7 +94,8 @@ class Fidelity:
             "variance": Figure(variance, unsure),
             "relative variance": Figure(variance / length**2, unsure / length**2),
         }
-        found |= {name: Figure(*row) for name, row in zip(_OF_ONE_DRAW, zip(self.each.mean, self._errors, strict=True))}
+        rows = zip(_OF_ONE_DRAW, self.each.mean, self._errors, strict=False)
+        found |= {name: Figure(mean, error) for name, mean, error in rows}
         return {**found, "signal to noise": Figure(snr, snr_error)}
 
     @property

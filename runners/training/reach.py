@@ -156,7 +156,8 @@ def _one_lag(
 
 def _lengths(parts: list[Tensor]) -> Tensor:
     """Of the vectors of the whole state, (steps, B)."""
-    return torch.cat([part.flatten(2) for part in parts], dim=2).double().norm(dim=2)
+    lengths: Tensor = torch.cat([part.flatten(2) for part in parts], dim=2).double().norm(dim=2)
+    return lengths
 
 
 def _norm(gradient: dict[str, Tensor]) -> float:

@@ -81,7 +81,7 @@ def test_noise_of_a_known_size():
 
 
 def enumerated(network, batch, length, monkeypatch):
-    """The mean estimate of `stochastic(length=…)` over the starts of all its windows, which are drawn with equal odds."""
+    """The mean estimate of `stochastic(length=…)` over all windows, which are drawn with equal odds."""
     algorithm, gradients = make_algorithm("stochastic", length=length), []
     for start in range(batch.length - length + 1):
         with monkeypatch.context() as fixed:
