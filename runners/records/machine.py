@@ -91,6 +91,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+@functools.cache  # to look for one takes milliseconds, and every row of a suite asks
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
