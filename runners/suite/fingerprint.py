@@ -58,10 +58,41 @@ def _hashed(content: list[Any]) -> str:
 
 
 def look_again() -> None:
-    """Forget what was read of sources: they may have been edited since."""
+    """Forget what was read of sources where one was edited since, or a file came or went beside one."""
+    if _looks != {path: _look(path) for path in _looks} or _path != sys.path:
+        forget()
+
+
+def forget() -> None:
+    """Forget what was read of sources, whatever became of them."""
     source_hash.cache_clear()
     file_hash.cache_clear()
     imported.cache_clear()
+    _path[:] = sys.path
+    _looks.clear()
+    _looks.update((path, _look(path)) for path in map(Path, _path))
+
+
+_looks: dict[Path, tuple[int, ...]] = {}
+"""How the files that were read looked then, and the folders: a run asks twice, and to read all takes milliseconds."""
+
+_path: list[str] = []
+"""Where modules were looked for."""
+
+
+def _look(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> bytes:
+    """A source, which `look_again` looks at from now on."""
+    for one in (path, path.parent):
+        _looks.setdefault(one, _look(one))  # before it is read: what is edited meanwhile is seen
+    return path.read_bytes()
 
 
 @functools.cache
@@ -86,7 +117,7 @@ def imported(module: str) -> frozenset[str]:
 def _imports(module: str, path: Path) -> tuple[str, ...]:
     """What may be modules among the words that a module's source imports."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return _imported_by(path.read_bytes(), package)
+    return _imported_by(_read(path), package)
 
 
 @functools.cache  # by the text itself: a run looks at every file anew, and hardly ever finds another text in it
@@ -159,7 +190,7 @@ def _source(module: str) -> Path | None:
 def source_hash(module: str) -> str:
     """The hash of what a module does: of its syntax tree without docstrings; empty where there is no source."""
     path = _source(module)
-    return _hash_of_what_runs(path.read_bytes()) if path is not None else ""
+    return _hash_of_what_runs(_read(path)) if path is not None else ""
 
 
 @functools.cache  # by the text itself, as what it imports
@@ -171,7 +202,7 @@ def _hash_of_what_runs(source: bytes) -> str:
 def file_hash(module: str) -> str:
     """The sha256 of a module's file, byte by byte; empty where there is none."""
     path = _source(module)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ""
+    return hashlib.sha256(_read(path)).hexdigest() if path is not None else ""
 
 
 def _bare(source: bytes) -> str:
