@@ -110,18 +110,19 @@ class Plan:
         return {job.key: job.config for job in jobs}
 
 
-def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None) -> Plan:
+def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None, here: bool = True) -> Plan:
     """Every run of a suite, without running any.
 
     Args:
         suite: what is asked.
         device: "cpu" or "cuda".
         only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
+        here: whether this machine is to run them, and must have the device.
 
     Raises:
         BadInput: there is no such device, nothing matches, or a part that no worker can find.
     """
-    check_device(device)
+    check_device(device, here)
     look_again()
     suite = spelt(suite, suite.name)
     numbered = [(number, group) for number, one in enumerate(suite.experiments) for group in one.groups()]
@@ -177,11 +178,11 @@ def _state(task: str) -> TaskState:
         return TaskState(obstacle=Obstacle("error", str(error), of_task=True))
 
 
-def check_device(device: str) -> str:
-    """The device; `BadInput` if there is none of that name here."""
+def check_device(device: str, here: bool = True) -> str:
+    """The device; `BadInput` if there is none of that name, on this machine where it is `here`."""
     if device not in ("cpu", "cuda"):
         raise BadInput(f"device must be cpu or cuda, got {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and here and not torch.cuda.is_available():
         raise BadInput("device cuda is not available: torch finds no CUDA GPU on this machine; use --device cpu")
     return device
 

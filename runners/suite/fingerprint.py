@@ -106,7 +106,7 @@ def imported(module: str) -> frozenset[str]:
     own = module.partition(".")[0]
     while todo:
         name = todo.pop()
-        path = _source(name) if _followed(name, own) else None
+        path = source_of(name) if _followed(name, own) else None
         if name in found or path is None:
             continue
         found.add(name)
@@ -152,7 +152,7 @@ def _followed(module: str, own: str) -> bool:
     top = module.partition(".")[0]
     if top in ("throughtime", own):
         return True
-    path = None if top in sys.stdlib_module_names else _source(top)
+    path = None if top in sys.stdlib_module_names else source_of(top)
     return path is not None and not _LIBRARY_FOLDERS & set(path.parts)
 
 
@@ -163,7 +163,7 @@ def _libraries(modules: frozenset[str]) -> set[str]:
     """The libraries that modules from outside of throughtime import, by import name; torch stands in every key."""
     found = set()
     for name in modules:
-        path = None if _ours(name) else _source(name)
+        path = None if _ours(name) else source_of(name)
         if path is not None:
             own = name.partition(".")[0]
             tops = {word.partition(".")[0] for word in _imports(name, path)}
@@ -176,7 +176,8 @@ def _version_of_library(module: str) -> str | None:
     return importlib.metadata.version(packages[0]) if packages else None
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
+    """The file of a module in Python; None where there is none."""
     try:
         spec = importlib.util.find_spec(module)
     except Exception:  # a word that is no module, a module without a spec, or whose package can't be imported
@@ -189,7 +190,7 @@ def _source(module: str) -> Path | None:
 @functools.cache
 def source_hash(module: str) -> str:
     """The hash of what a module does: of its syntax tree without docstrings; empty where there is no source."""
-    path = _source(module)
+    path = source_of(module)
     return _hash_of_what_runs(_read(path)) if path is not None else ""
 
 
@@ -201,7 +202,7 @@ def _hash_of_what_runs(source: bytes) -> str:
 @functools.cache
 def file_hash(module: str) -> str:
     """The sha256 of a module's file, byte by byte; empty where there is none."""
-    path = _source(module)
+    path = source_of(module)
     return hashlib.sha256(_read(path)).hexdigest() if path is not None else ""
 
 
