@@ -31,7 +31,10 @@ class Executor(ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """What it holds is let go; what waits for a worker is cancelled."""
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 (this machine holds nothing)
+        """Let go of what it holds; what waits for a worker is cancelled."""
 
     @abstractmethod
     def execute(self, jobs: Iterable[Job[R]], *, notes: Path, on_poll: OnPoll) -> Generator[R, None, None]:
@@ -39,7 +42,7 @@ class Executor(ABC):
 
         Args:
             jobs: what to do; each becomes one record, however it ends.
-            notes: an empty folder on this machine, for what is of no use afterwards.
+            notes: an empty folder in the results directory, for what is of no use afterwards.
             on_poll: told of the progress.
 
         Raises:

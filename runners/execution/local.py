@@ -23,7 +23,7 @@ AHEAD = 2
 
 
 class Local(Executor):
-    """This machine.
+    """Processes of this machine.
 
     Args:
         workers: processes at a time; 0: the cores that this process may use, or one on a GPU.

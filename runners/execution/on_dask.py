@@ -5,12 +5,12 @@ it has a process of its own, so that no run takes a worker along.
 """
 
 import contextlib
+import logging
 import queue
 import time
 import uuid
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from throughtime.parts import BadInput
@@ -32,8 +32,11 @@ POLL_SECONDS = 1.0
 BATCH = 500
 """So many jobs go to the scheduler in one message, and records come in one: of thousands each would be megabytes."""
 
+QUIET = logging.ERROR
+"""What dask logs of a cluster of this machine."""
+
 LOSSES = 100
-"""So many workers may be lost under a run before dask holds it to be its fault; a cluster elsewhere has its own limit."""
+"""So many workers may be lost under a run before dask blames it for that; a cluster elsewhere has its own limit."""
 
 
 class Dask(Executor):
@@ -54,7 +57,7 @@ class Dask(Executor):
     def __str__(self) -> str:
         return f"on the dask cluster at {self.scheduler}" if self.scheduler else f"on {self.workers} dask workers"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
         """The client goes, and what it had asked for is cancelled; so does a cluster of its own."""
         with contextlib.suppress(Exception):  # the scheduler is gone already
             if self._client is not None:
@@ -181,12 +184,12 @@ def _own_cluster(workers: int, device: str) -> "SpecCluster":
 
     def options(number: int) -> dict[str, Any]:
         own = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": str(number)}} if device == "cuda" else {}
-        return {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", **own}
+        return {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": QUIET, **own}
 
     dask.config.set({"distributed.scheduler.allowed-failures": LOSSES})
     return SpecCluster(
         workers={number: {"cls": Nanny, "options": options(number)} for number in range(workers)},
         scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
         name=None,
-        silence_logs=40,
+        silence_logs=QUIET,
     )
