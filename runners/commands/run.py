@@ -18,9 +18,7 @@ def run(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite's name, or a TOML file.")],
     out: Out = None,
     device: Device = "cpu",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].", show_default=False)
-    ] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")] = None,
     executor: Annotated[
         str, typer.Option(metavar="local|dask|slurm", help="Where runs are executed: docs/many-machines.md.")
     ] = "local",
@@ -44,7 +42,7 @@ def run(
         directory = out or default_directory(loaded)
         filters = _filters(only or [])
         console = make_console()
-        chosen = make_executor(executor, device=device, workers=workers, scheduler=scheduler, slurm=slurm)
+        chosen = make_executor(executor, device=device, workers=workers or 0, scheduler=scheduler, slurm=slurm)
 
         def say(outlook: "Outlook") -> None:
             typer.echo(_announcement(loaded.title, outlook, str(directory), str(chosen), device))

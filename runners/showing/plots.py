@@ -123,6 +123,8 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     figure, axes = canvas([panel.title for panel in drawing.panels], title, columns=drawing.columns)
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
+        if x == "seconds" and len(frame) and drawing.timed_on:
+            frame = frame[frame["machine"] == drawing.timed_on]
         if len(frame):
             frame = _by_seed_mean(frame, x)
             if x == "seconds":
@@ -132,7 +134,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             panel.scale(ax, frame["metric"])
         else:
             nothing(ax)
-        if x == "seconds" and len(frame):
+        if x == "seconds" and len(frame) and drawing.timed_on:
             ax.set_xscale("log")
             plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
         if x == "steps":
