@@ -1,5 +1,6 @@
 """Writes what README and docs say of the reference results from the results, each piece between two marks."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -182,11 +183,39 @@ def _beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:
 
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
 
+def many() -> str:
+    """What ten thousand runs cost besides themselves."""
+    found = json.loads((REFERENCE / "many" / "measured.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, words in (("local", "local"), ("dask", "dask, a cluster of this machine")):
+        rows.append({"": f"{words}, {found['workers']} workers", **_overhead(found[name])})
+    made_up = found["made up"]
+    rows.append({"": f"{made_up['workers']:,} workers that are made up", **_overhead(made_up)})
+    body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    second, table = found["second call"], found["table"]
+    rate = 1e3 / made_up["client's cpu ms"]
+    return (
+        f"{found['runs']:,} runs that do nothing, on {found['machine']} beside other work (`python results/many_runs.py`); "
+        f"milliseconds a run:\n\n{body}\n\n"
+        f"Before {made_up['workers']:,} workers the coordinator hands out and takes in {rate:,.0f} runs a second: it packs "
+        "a job, reads a record, checks it, and writes its file. Beyond that many it is the limit, by its one process, and "
+        "before it the disk, which each record waits for (the difference between wall and CPU), and dask's scheduler.\n\n"
+        f"A second call that finds all {found['runs']:,} finished takes {second['wall s']:.1f} s "
+        f"({second['cpu s']:.1f} s of CPU) and {second['memory MB']:.0f} MB, `throughtime table` {table['wall s']:.1f} s "
+        f"({table['cpu s']:.1f} s of CPU) and {table['memory MB']:.0f} MB."
+    )
+
+
+def _overhead(found: dict[str, float]) -> dict[str, str]:
+    return {name.removesuffix(" ms"): f"{value:.1f}" for name, value in found.items() if name.endswith(" ms")}
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"which": which},
     "docs/results.md": {"quickstart table": whole_table, "real": real},
     "docs/forcings.md": {"forcing": forcing},
     "docs/cost.md": {"cost": cost},
+    "docs/many-machines.md": {"many": many},
 }
 """Of each page the pieces by their marks."""
 

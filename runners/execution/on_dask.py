@@ -189,7 +189,10 @@ def _own_cluster(workers: int, device: str) -> "SpecCluster":
     dask.config.set({"distributed.scheduler.allowed-failures": LOSSES})
     return SpecCluster(
         workers={number: {"cls": Nanny, "options": options(number)} for number in range(workers)},
-        scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
+        scheduler={
+            "cls": Scheduler,
+            "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": ":0"},
+        },
         name=None,
         silence_logs=QUIET,
     )
