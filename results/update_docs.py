@@ -183,6 +183,7 @@ def _beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:
 
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
 
+
 def many() -> str:
     """What ten thousand runs cost besides themselves."""
     found = json.loads((REFERENCE / "many" / "measured.json").read_text(encoding="utf-8"))
@@ -194,16 +195,19 @@ def many() -> str:
     body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
     second, table = found["second call"], found["table"]
     rate = 1e3 / made_up["client's cpu ms"]
-    return (
-        f"{found['runs']:,} runs that do nothing, on {found['machine']} beside other work (`python results/many_runs.py`); "
-        f"milliseconds a run:\n\n{body}\n\n"
-        f"Before {made_up['workers']:,} workers the coordinator hands out and takes in {rate:,.0f} runs a second: it packs "
-        "a job, reads a record, checks it, and writes its file. Beyond that many it is the limit, by its one process, and "
-        "before it the disk, which each record waits for (the difference between wall and CPU), and dask's scheduler.\n\n"
-        f"A second call that finds all {found['runs']:,} finished takes {second['wall s']:.1f} s "
-        f"({second['cpu s']:.1f} s of CPU) and {second['memory MB']:.0f} MB, `throughtime table` {table['wall s']:.1f} s "
-        f"({table['cpu s']:.1f} s of CPU) and {table['memory MB']:.0f} MB."
-    )
+    times = [
+        f"{one['wall s']:.1f} s ({one['cpu s']:.1f} s of CPU) and {one['memory MB']:.0f} MB" for one in (second, table)
+    ]
+    return f"""{found["runs"]:,} runs that do nothing, on {found["machine"]} beside other work
+(`python results/many_runs.py`); milliseconds a run:
+
+{body}
+
+Before {made_up["workers"]:,} workers the coordinator hands out and takes in {rate:,.0f} runs a second: it packs a job,
+reads a record, and writes its file. Its one process can't do more; before that come the disk, which each
+record waits for (the difference between wall and CPU), and dask's scheduler.
+
+A second call that finds all {found["runs"]:,} finished takes {times[0]}, `throughtime table` {times[1]}."""
 
 
 def _overhead(found: dict[str, float]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from .options import Device, Out, Plugins, bad_input, make_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from throughtime.runners.execution.plan import Outlook
+    from throughtime.runners.execution.outlook import Outlook
 
 
 def run(

@@ -20,7 +20,8 @@ from .job import RunJob
 from .keep import execute_and_keep
 from .kernels import compile_kernels
 from .local import Local, default_workers
-from .plan import Obstacle, Outlook, Plan, Row, chosen, failure_of_tuning, make_plan, outlook, without_tuning
+from .outlook import Outlook, outlook
+from .plan import Obstacle, Plan, Row, chosen, failure_of_tuning, make_plan, settings_of, without_tuning
 from .progress import Reporter, Silent
 
 
@@ -67,7 +68,7 @@ def run_suite(
     executor = executor or Local(workers or 0, device)
     plan, store = _planned(suite, out, device, only, executor.here)
     with store.locked(), executor:
-        records = store.read(plan.asked)
+        records = plan.found_in(store)
         on_plan(outlook(plan, records, store.doubted))
         phases = _Phases(store, records, executor, reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
@@ -106,7 +107,7 @@ def plan_suite(
 ) -> Outlook:
     """What `run_suite` would do, on this machine or on others; writes nothing."""
     plan, store = _planned(suite, out, device, only, here)
-    return outlook(plan, store.read(plan.asked), store.doubted)
+    return outlook(plan, plan.found_in(store), store.doubted)
 
 
 def _planned(
@@ -140,7 +141,10 @@ class _Phases:
     def execute(self, title: str, jobs: Iterable[RunJob], device: str) -> None:
         """Run the jobs that are not finished."""
         todo = []
-        for job in {job.key: job for job in jobs}.values():  # experiments may share a run
+        asked = {job.key: job for job in jobs}  # experiments may share a run
+        later = [job for key, job in asked.items() if key not in self.records]  # of what tuning has just chosen
+        self.records |= self.store.read(settings_of(later))
+        for job in asked.values():
             record = self.records.get(job.key)
             if record is not None and record.finished(job.deadline):
                 self.summary.cached += 1
