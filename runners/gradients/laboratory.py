@@ -9,9 +9,9 @@ from throughtime.runners.execution.facts import facts_of
 from throughtime.runners.execution.job import Job, Note, Progress, RunJob, Settings
 from throughtime.runners.execution.keep import execute_and_keep
 from throughtime.runners.execution.kernels import compile_kernels
+from throughtime.runners.execution.local import Local
 from throughtime.runners.execution.plan import Row, make_plan
 from throughtime.runners.execution.progress import Reporter, Silent
-from throughtime.runners.execution.run import default_workers
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.manifest import GroupKeys, rows_of, subject
 from throughtime.runners.records.record import Point
@@ -107,7 +107,7 @@ class Laboratory:
 
     def run(self, *, workers: int | None = None, reporter: Reporter | None = None) -> Summary:
         """Measure what is missing; the caller holds the directory's lock."""
-        todo, shown, many = self.missing(), reporter or Silent(), workers or default_workers(self.device)
+        todo, shown, here = self.missing(), reporter or Silent(), Local(workers or 0, self.device)
         summary = Summary(self.store.directory, len(todo), len(self.jobs) - len(todo))
         self.store.write_manifest(self._manifest())
         skipped = [(row.obstacle, job) for row, jobs in self._jobs if row.selected and row.obstacle for job in jobs]
@@ -116,8 +116,8 @@ class Laboratory:
         wanted = {job.key for job in todo}
         runs = [run for row in self.plan.selected for run, job in zip(_runs(row), self._of(row), strict=True)
                 if job.key in wanted]  # fmt: skip
-        compile_kernels(runs, workers=many, reporter=shown)
-        execute_and_keep("Measuring", todo, self.store, device=self.device, workers=many, reporter=shown)
+        compile_kernels(runs, workers=here.workers, reporter=shown)
+        execute_and_keep("Measuring", todo, self.store, device=self.device, executor=here, reporter=shown)
         asked = {job.key: job.setting for row, jobs in self._jobs if row.selected for job in jobs}
         for record in self.store.read(asked).values():
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1

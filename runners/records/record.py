@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from throughtime.parts.text import OneLine
 from throughtime.runners.suite.config import RunConfig
 
 from .kept import Kept, Number, Seconds, Whole
@@ -40,6 +41,7 @@ class Record(Kept):
 
     Attributes:
         config: what was run.
+        machine: what its times depend on, of the machine that ran it; empty: the directory's environment has it.
         validation: the score at the end of a tuning run; test: of a report run.
         free: the same, running free over the task's horizon; by_lead: of each step ahead by itself.
         exposure_bias: the free-running score less the score one step ahead on the same targets.
@@ -56,6 +58,7 @@ class Record(Kept):
     """
 
     config: RunConfig
+    machine: OneLine = ""
     validation: float | None = None
     test: float | None = None
     free: float | None = None

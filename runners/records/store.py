@@ -26,6 +26,9 @@ Key = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
 
 _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json", "figures"
 
+ELSEWHERE = ".elsewhere"
+"""A folder of what tasks of a cluster have and give, which outlives a client that was killed."""
+
 
 class Asked(BaseModel):
     """What every manifest says: the layout's version, who wrote it, and the device that all was run on.
@@ -140,7 +143,7 @@ class Store(Generic[M, R]):
 
     def _check_empty(self) -> None:
         """`BadInput` where there is something that we did not leave: a kill may come before the manifest."""
-        mine = {_LOCK, _NOTES, _ENVIRONMENT, self.records, *self.also}
+        mine = {_LOCK, _NOTES, _ENVIRONMENT, ELSEWHERE, self.records, *self.also}
         there = sorted(entry.name for entry in self.directory.iterdir())
         other = [name for name in there if name not in mine and not is_temporary(name)]
         if other:

@@ -126,6 +126,8 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
         scores.append(frame["metric"] if len(frame) else pd.Series(dtype=float))
+        if x == "seconds" and len(frame) and drawing.timed_on:
+            frame = frame[frame["machine"] == drawing.timed_on]
         if len(frame):
             frame = _by_seed_mean(frame, x)
             if x == "seconds":
@@ -134,7 +136,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             _ends(ax, drawing, frame, x, "metric")
         else:
             nothing(ax)
-        if x == "seconds" and len(frame):
+        if x == "seconds" and len(frame) and drawing.timed_on:
             ax.set_xscale("log")
             plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
         if x == "steps":
