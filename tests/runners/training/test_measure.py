@@ -20,6 +20,7 @@ SPECS = {
     "adaptive": "adaptive(delta=4, k_max=4)",
     "dni": "dni(k=3)",
     "fptt": "fptt(every=3)",
+    "sparse_rtrl": "sparse_rtrl(paths=2)",
 }
 
 

@@ -20,6 +20,7 @@ SPECS = {
     "adaptive": "adaptive(delta=4, k_max=12)",
     "dni": "dni(k=4)",
     "fptt": "fptt(every=4)",
+    "sparse_rtrl": "sparse_rtrl(paths=2)",
 }
 BUILT_IN = [
     *(SPECS.get(name, name) for name in ALGORITHMS.names()),
@@ -43,9 +44,10 @@ SEEDED = [(check, defect) for every in EVERY for check, defects in every.items()
 @pytest.mark.parametrize("number", range(len(CHECKS)), ids=[check.__name__ for check in CHECKS])
 def test_a_built_in_holds_what_it_promises(spec, number, monkeypatch):
     """Each check of each algorithm on one cell, all cells in turn; the long form and `throughtime verify` have all."""
-    turn = (BUILT_IN.index(spec) + number) % len(problems.CELLS)
-    monkeypatch.setattr(problems, "CELLS", problems.CELLS[turn : turn + 1])
-    algorithm_checks(make_algorithm(spec), BY_DESIGN.get(spec))[number]()
+    algorithm, turn = make_algorithm(spec), (BUILT_IN.index(spec) + number) % len(problems.CELLS)
+    if not getattr(algorithm, "expected_failures", {}):  # which are failures on some cell
+        monkeypatch.setattr(problems, "CELLS", problems.CELLS[turn : turn + 1])
+    algorithm_checks(algorithm, BY_DESIGN.get(spec))[number]()
 
 
 @pytest.mark.long
