@@ -1,5 +1,6 @@
 """Writes what README and docs say of the reference results from the results, each piece between two marks."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
+from throughtime.runners.gradients.beliefs import Belief, beliefs
+from throughtime.runners.gradients.store import open_gradients
 from throughtime.runners.showing.statistics import supported_better
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
 from throughtime.runners.showing.words import bytes_in_words
@@ -180,13 +183,63 @@ def _beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:
     return [{column: line.get(column, "–") for column in columns} for line in rows.values()]
 
 
+def verdicts() -> str:
+    """Each belief with its verdict and the number that decides it."""
+    rows = [{"what is said": one.claim, "verdict": f"**{one.verdict}**", "by": one.number} for one in _beliefs()]
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def numbers() -> str:
+    """Why, belief by belief."""
+    parts = [f"### {one.claim}: {one.verdict}\n\n{one.told}\n\nRule: {one.rule}." for one in _beliefs()]
+    found = open_gradients(REFERENCE / "vanishing")
+    return "\n\n".join([*parts, f"Measured on: {found.measured_on}."])
+
+
+def _beliefs() -> list[Belief]:
+    return beliefs(open_gradients(REFERENCE / "vanishing"))
+
+
 QUANTITIES: dict[Quantity, str] = {"flops": "FLOPs", "peak_bytes": "memory"}
+
+
+def many() -> str:
+    """What ten thousand runs cost besides themselves."""
+    found = json.loads((REFERENCE / "many" / "measured.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, words in (("local", "local"), ("dask", "dask, a cluster of this machine")):
+        rows.append({"": f"{words}, {found['workers']} workers", **_overhead(found[name])})
+    made_up = found["made up"]
+    rows.append({"": f"{made_up['workers']:,} workers that are made up", **_overhead(made_up)})
+    body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    second, table = found["second call"], found["table"]
+    rate = 1e3 / made_up["client's cpu ms"]
+    times = [
+        f"{one['wall s']:.1f} s ({one['cpu s']:.1f} s of CPU) and {one['memory MB']:.0f} MB" for one in (second, table)
+    ]
+    return f"""{found["runs"]:,} runs that do nothing, on {found["machine"]} beside other work
+(`python results/many_runs.py`); milliseconds a run:
+
+{body}
+
+Before {made_up["workers"]:,} workers the coordinator hands out and takes in {rate:,.0f} runs a second: it packs a job,
+reads a record, and writes its file. Its one process can't do more; before that come the disk, which each
+record waits for (the difference between wall and CPU), and dask's scheduler.
+
+A second call that finds all {found["runs"]:,} finished takes {times[0]}, `throughtime table` {times[1]}."""
+
+
+def _overhead(found: dict[str, float]) -> dict[str, str]:
+    return {name.removesuffix(" ms"): f"{value:.1f}" for name, value in found.items() if name.endswith(" ms")}
+
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"which": which},
     "docs/results.md": {"quickstart table": whole_table, "real": real},
     "docs/forcings.md": {"forcing": forcing},
     "docs/cost.md": {"cost": cost},
+    "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},
+    "docs/many-machines.md": {"many": many},
 }
 """Of each page the pieces by their marks."""
 

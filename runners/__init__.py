@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .execution.run import run_suite
+    from .gradients.frames import measure_gradients, measure_reach
+    from .gradients.store import load_gradients
     from .records.results import load_curves, load_results
     from .suite.suite import Suite, load_suite
     from .verify.algorithm import algorithm_checks, check_algorithm
@@ -19,8 +21,11 @@ __all__ = [
     "check_cell",
     "check_task",
     "load_curves",
+    "load_gradients",
     "load_results",
     "load_suite",
+    "measure_gradients",
+    "measure_reach",
     "run_suite",
     "task_checks",
 ]
@@ -33,8 +38,11 @@ _HOMES = {
     "check_cell": "verify.cell",
     "check_task": "verify.task",
     "load_curves": "records.results",
+    "load_gradients": "gradients.store",
     "load_results": "records.results",
     "load_suite": "suite.suite",
+    "measure_gradients": "gradients.frames",
+    "measure_reach": "gradients.frames",
     "run_suite": "execution.run",
     "task_checks": "verify.task",
 }

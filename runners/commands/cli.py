@@ -12,6 +12,7 @@ from .check import check
 from .cost import cost
 from .describe import describe
 from .doctor import doctor
+from .gradients import gradients
 from .list import list_names
 from .new import new
 from .plot import plot
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 
 app.command("list")(list_names)
-for command in (describe, run, table, plot, cost, check, verify, new, doctor):
+for command in (describe, run, table, plot, gradients, cost, check, verify, new, doctor):
     app.command()(command)
 
 

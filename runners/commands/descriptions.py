@@ -13,6 +13,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import source_file, third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
+from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite
 from throughtime.runners.suite.plugins import REGISTRIES
 from throughtime.runners.suite.suite import Suite, load_suite, suite_names
 from throughtime.tasks import Task
@@ -24,6 +25,8 @@ def listing() -> str:
     lines += [_entry(name, _title(load_suite, name)) for name in suite_names()]
     lines += ["", "cost suites (`throughtime cost`):"]
     lines += [_entry(name, _title(load_cost_suite, name)) for name in cost_suite_names()]
+    lines += ["", "gradient suites (`throughtime gradients`, which takes any suite):"]
+    lines += [_entry(name, _title(load_gradient_suite, name)) for name in gradient_suite_names()]
     for title, registry in REGISTRIES.items():
         lines += ["", f"{title}:"]
         lines += [_listed(registry, name) for name in registry.names()]
@@ -60,12 +63,13 @@ def _title(load: Callable[[str], Suite | CostSuite], name: str) -> str:
 def description(name: str) -> str:
     """All that is called `name`, which may have parameters; `BadInput` with the nearest name if nothing is."""
     if name.lower().endswith(".toml"):
-        return _suite(name)
+        return _suite(load_suite(name), "run", name)
     bare, parameters = parse_spec(name)
     found = []
     if not parameters:
         found += [_cost_suite(name)] if name in cost_suite_names() else []
-        found += [_suite(name)] if name in suite_names() else []
+        found += [_suite(load_suite(name), "run")] if name in suite_names() else []
+        found += [_suite(load_gradient_suite(name), "gradients")] if name in gradient_suite_names() else []
     for title, registry in REGISTRIES.items():
         if bare in registry.names():
             found.append(_part(title.removesuffix("s"), bare, registry.get(bare), name if parameters else ""))
@@ -74,13 +78,13 @@ def description(name: str) -> str:
     every = [
         *suite_names(),
         *cost_suite_names(),
+        *gradient_suite_names(),
         *(one for registry in REGISTRIES.values() for one in registry.names()),
     ]
     raise BadInput(f"nothing is called {bare!r}; {nearest(bare, every)}")
 
 
-def _suite(name: str) -> str:
-    suite = load_suite(name)
+def _suite(suite: Suite, command: str, name: str = "") -> str:
     lines = [f"suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
     for experiment in suite.experiments:
         tuning = len(experiment.grid) * experiment.tuning_seeds if len(experiment.grid) > 1 else 0
@@ -95,7 +99,8 @@ def _suite(name: str) -> str:
             f"learning rates: {', '.join(f'{rate:g}' for rate in experiment.learning_rates)} ({experiment.optimizer})",
             f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
         ]
-    return "\n".join([*lines, "", f"run it: throughtime run {name}"])
+    word = "run" if command == "run" else "measure"
+    return "\n".join([*lines, "", f"{word} it: throughtime {command} {name or suite.name}"])
 
 
 def _cost_suite(name: str) -> str:

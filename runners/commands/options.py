@@ -20,6 +20,9 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results 
 Results = Annotated[Path, typer.Argument(metavar="DIR", help="A results directory, as `run` writes it.")]
 Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where the networks are.")]
 
+Workers = Annotated[int | None, typer.Option(min=1, help="Runs at a time [the cores; 1 on a GPU].")]
+Only = Annotated[list[str] | None, typer.Option(metavar="AXIS=NAME", help="Only these: algorithm=rtrl, task=…, cell=…")]
+
 
 def _load_plugins(paths: list[Path] | None) -> list[Path] | None:
     if paths:
@@ -65,3 +68,20 @@ def bad_input(interrupted: str = "finished runs are kept, and the same command g
     except Terminated as error:
         typer.echo(f"throughtime: ended by {error}; {interrupted}", err=True)
         raise typer.Exit(error.exit_code) from None
+
+
+def filters(only: list[str]) -> dict[str, str]:
+    """What `--only` says, by axis; `BadInput` where it can't be read, or names an axis twice."""
+    from throughtime.parts import BadInput
+
+    found: dict[str, str] = {}
+    for one in only:
+        axis, equals, wanted = one.partition("=")
+        if not (equals and wanted):
+            raise BadInput(f"--only {one!r} can't be read; write AXIS=NAME, such as --only algorithm=rtrl")
+        if axis.strip() in found:
+            raise BadInput(
+                f"--only {axis.strip()}=… is given twice; give it once, or list what you want in a suite file"
+            )
+        found[axis.strip()] = wanted.strip()
+    return found

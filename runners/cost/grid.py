@@ -13,6 +13,7 @@ from throughtime.networks import CELLS
 from throughtime.parts.specs import parse_spec
 from throughtime.runners.execution.job import Job, Note, Settings
 from throughtime.runners.execution.keep import execute_and_keep
+from throughtime.runners.execution.local import Local
 from throughtime.runners.execution.plan import check_device
 from throughtime.runners.execution.progress import Reporter, Silent
 from throughtime.runners.records.machine import arithmetic
@@ -118,7 +119,9 @@ class CostRunner:
                 lines=tuple(self._lines),
             )
         )
-        execute_and_keep("Measuring", todo, self.store, device=self.device, workers=1, reporter=reporter or Silent())
+        execute_and_keep(
+            "Measuring", todo, self.store, device=self.device, executor=Local(1), reporter=reporter or Silent()
+        )
         for record in self.store.read(self._asked).values():
             summary.statuses[record.status] = summary.statuses.get(record.status, 0) + 1
         return summary

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
 from throughtime.parts.text import plain
 from throughtime.runners.records.kept import Kept
-from throughtime.runners.records.machine import arithmetic
+from throughtime.runners.records.machine import arithmetic, machine
 from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of
@@ -49,12 +49,14 @@ class Job(ABC, Generic[R]):
         code: what the key was made of besides the settings.
         files: the loose files to load for it. Where its code has parts of plugins it has a process for itself: they may
             change what they like in there.
+        arithmetic: what the key was made of of the machine; empty: the one that the job is done on.
     """
 
     key: str
     deadline: float
     code: Code
     files: tuple[str, ...]
+    arithmetic: str = field(default="", kw_only=True)
 
     @property
     @abstractmethod
@@ -81,7 +83,8 @@ class Job(ABC, Generic[R]):
     @property
     def stale(self) -> bool:
         """Whether the key is not that of the code as it is now: no record may stand under it then."""
-        return self.key != key_of(self.settings.model_dump(), self.code.fingerprint(arithmetic(self.settings.device)))
+        on = self.arithmetic or arithmetic(self.settings.device)
+        return self.key != key_of(self.settings.model_dump(), self.code.fingerprint(on))
 
     def __str__(self) -> str:
         return str(self.settings)
@@ -100,7 +103,8 @@ class RunJob(Job[Record]):
 
     def started(self) -> Record:
         """With what is known before."""
-        return Record(key=self.key, config=self.config, deadline=self.deadline, plugins=self.code.plugins)
+        here = machine(self.config.device)
+        return Record(key=self.key, config=self.config, deadline=self.deadline, plugins=self.code.plugins, machine=here)
 
     def execute(self, record: Record, note: Note) -> None:
         """Train."""

@@ -7,13 +7,13 @@ from typing import Any
 from throughtime.runners.records.machine import environment
 from throughtime.runners.records.store import Store
 
+from .executor import Executor
 from .job import Job, R
-from .local import execute
 from .progress import Reporter
 
 
 def execute_and_keep(
-    title: str, jobs: Iterable[Job[R]], store: Store[Any, R], *, device: str, workers: int, reporter: Reporter
+    title: str, jobs: Iterable[Job[R]], store: Store[Any, R], *, device: str, executor: Executor, reporter: Reporter
 ) -> list[R]:
     """The records of all jobs, which stand in the directory by then.
 
@@ -22,7 +22,7 @@ def execute_and_keep(
         jobs: what to do.
         store: where records and environment are written; the caller holds its lock.
         device: "cpu" or "cuda", for the environment.
-        workers: processes at a time.
+        executor: where jobs are executed.
         reporter: is told of the progress.
     """
     todo, records = list(jobs), []
@@ -30,7 +30,7 @@ def execute_and_keep(
         return []
     store.write_environment(environment(device))
     reporter.start(title, len(todo))
-    with closing(execute(todo, workers=workers, notes=store.notes, on_poll=reporter.running)) as ending:
+    with closing(executor.execute(todo, notes=store.notes, on_poll=reporter.running)) as ending:
         for record in ending:
             store.write_record(record)
             records.append(record)

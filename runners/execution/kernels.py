@@ -42,24 +42,24 @@ def compile_kernels(jobs: Iterable[RunJob], *, workers: int, reporter: Reporter)
         workers: processes at a time.
         reporter: is told of it as of a phase.
     """
-    missing = _missing([job.config for job in jobs]) if available() else {}
-    if not missing:
+    needed = missing([job.config for job in jobs]) if available() else {}
+    if not needed:
         return
-    reporter.start("Compiling kernels, once on this machine", len(missing), "kernels")
-    with worker_pool(min(workers, len(missing))) as pool:
-        for future in as_completed([pool.schedule(prepare, args=use, timeout=SECONDS) for use in missing.values()]):
+    reporter.start("Compiling kernels, once on this machine", len(needed), "kernels")
+    with worker_pool(min(workers, len(needed))) as pool:
+        for future in as_completed([pool.schedule(prepare, args=use, timeout=SECONDS) for use in needed.values()]):
             with suppress(Exception):  # the run that needs it will tell
                 future.result()
             reporter.advance()
 
 
-def _missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
+def missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
     """For each kernel that is not in the cache an algorithm that calls it, and a run like which it does."""
     kinds_of_runs = {  # of thousands there are few
         (config.device, config.cell, config.dtype, config.optimizer, parse_spec(config.algorithm)[0]): config
         for config in configs
     }
-    missing = {}
+    found = {}
     for (device, spec, _, _, name_of_algorithm), config in kinds_of_runs.items():
         cell, parameters = parse_spec(spec)
         if device != "cpu" or cell not in CELLS_WITH_KERNELS or {"sparsity", "layers"} & set(parameters):
@@ -68,8 +68,8 @@ def _missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
         for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS):
             name = name_of(KINDS[algorithm], cell, dtype)
             if not is_compiled(name) or not is_compiled(name_of("step", config.optimizer, dtype)):
-                missing[name] = (algorithm, config)
-    return missing
+                found[name] = (algorithm, config)
+    return found
 
 
 def prepare(algorithm: str, config: RunConfig) -> None:

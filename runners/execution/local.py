@@ -1,6 +1,7 @@
 """The executor of this machine: jobs in, records out, by worker processes with one torch thread each."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import os
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import Any
 from throughtime.parts import BadInput
 
 from . import worker
+from .executor import Executor, OnPoll
 from .job import Job, Progress, R
 from .pool import Died, Overran, Pool, Raised, Stopped
 from .worker import noted
@@ -19,11 +21,39 @@ POLL_SECONDS = 0.2
 AHEAD = 2
 """So many jobs for each worker are in the pool: none waits for work, and no result is looked for among thousands."""
 
-OnPoll = Callable[[list[tuple[Job[Any], Progress | None]]], None]
+
+class Local(Executor):
+    """Processes of this machine.
+
+    Args:
+        workers: processes at a time; 0: the cores that this process may use, or one on a GPU.
+        device: "cpu" or "cuda".
+    """
+
+    here = True
+
+    def __init__(self, workers: int = 0, device: str = "cpu") -> None:
+        self.workers = workers or default_workers(device)
+
+    def execute(self, jobs: Iterable[Job[R]], *, notes: Path, on_poll: OnPoll) -> Generator[R, None, None]:
+        """By processes of its own."""
+        return execute(jobs, workers=self.workers, notes=notes, on_poll=on_poll)
+
+    def __str__(self) -> str:
+        return f"{self.workers} at a time"
+
+
+def default_workers(device: str) -> int:
+    """The cores that this process may use; one on a GPU, which runs would share."""
+    if device == "cuda":
+        return 1
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def execute(
-    jobs: Iterable[Job[R]], *, workers: int, notes: Path, on_poll: OnPoll = lambda running: None
+    jobs: Iterable[Job[R]], *, workers: int, notes: Path, on_poll: OnPoll = lambda running, workers: None
 ) -> Generator[R, None, None]:
     """Execute jobs side by side, and give each record as soon as its job ends.
 
@@ -57,14 +87,14 @@ def _in_pool(jobs: list[Job[R]], workers: int, notes: Path, on_poll: OnPoll, job
             for future in [future for future in pending if future in done]:
                 job = pending.pop(future)
                 try:
-                    record = _record(job, future, noted(notes, job))
+                    record = record_of(job, future, noted(notes, job))
                 except BadInput as error:  # no worker can be started: told once, when what did end is kept
                     broken = error
                 else:
                     yield record
             if broken is not None:
                 raise broken
-            on_poll([(job, noted(notes, job)) for future, job in pending.items() if future.running()])
+            on_poll([(job, noted(notes, job)) for future, job in pending.items() if future.running()], None)
 
 
 @contextmanager
@@ -82,7 +112,7 @@ def worker_pool(workers: int, jobs_a_process: int = 0) -> Iterator[Pool]:
         pool.close()
 
 
-def _record(job: Job[R], future: Any, progress: Progress | None) -> R:
+def record_of(job: Job[R], future: Any, progress: Progress | None) -> R:
     """The record of a job whose worker returned, overran or died; what is nobody's fault but the pool's is raised."""
     seen = f", {progress.done:.0%} of its budget used" if progress else ""
     try:

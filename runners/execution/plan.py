@@ -1,12 +1,11 @@
 """The plan: every run that a suite may ask for, with its key on this machine, and what stands in the way of a row.
 
 A plan is worked out from the suite, the code and the data alone. What of it is finished stands in a directory, whose
-records `outlook` and `chosen` hold beside it.
+records `outlook` (in `outlook.py`) and `chosen` hold beside it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,7 +18,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.records.machine import arithmetic
-from throughtime.runners.records.manifest import TaskFacts
+from throughtime.runners.records.manifest import RunStore, TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
@@ -50,6 +49,27 @@ class Obstacle:
     of_task: bool = False
 
 
+class _Later(Mapping[Choice, Sequence[RunJob]]):
+    """Runs that are made when they are asked for: of ten thousand that are run, fifty thousand might be."""
+
+    def __init__(self, choices: Sequence[Choice], make: Callable[[Choice], Sequence[RunJob]]) -> None:
+        self._choices, self._make = dict.fromkeys(choices), make
+        self._made: dict[Choice, Sequence[RunJob]] = {}
+
+    def __getitem__(self, choice: Choice) -> Sequence[RunJob]:
+        if choice not in self._choices:
+            raise KeyError(choice)
+        if choice not in self._made:
+            self._made[choice] = self._make(choice)
+        return self._made[choice]
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table, as it is to be run.
@@ -60,7 +80,7 @@ class Row:
         selected: whether no filter leaves it out.
         obstacle: None where it can run.
         tuning: the runs of each point of the grid; empty where there is nothing to tune, or an obstacle.
-        report: the runs that the table shows, for each choice that tuning may make.
+        report: the runs that the table shows, for each choice that tuning may make; most are never asked for.
     """
 
     group: Group
@@ -103,25 +123,34 @@ class Plan:
         """The rows that no filter leaves out."""
         return [row for row in self.rows if row.selected]
 
-    @cached_property
-    def asked(self) -> dict[str, RunConfig]:
-        """Every run by its key: what its record must be of."""
-        jobs = (job for row in self.rows for runs in (row.tuning, row.report) for of in runs.values() for job in of)
-        return {job.key: job.config for job in jobs}
+    def found_in(self, store: RunStore) -> dict[str, Record]:
+        """What a directory holds of it, by key: the tuning, and the reports of what that chose.
+
+        Each record must be of the run that its key is of.
+        """
+        found = store.read(settings_of(job for row in self.rows for job in row.tuning_jobs))
+        choices = ((row, chosen(row, found)) for row in self.rows)
+        return found | store.read(settings_of(job for row, choice in choices if choice for job in row.report[choice]))
 
 
-def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None) -> Plan:
+def settings_of(jobs: Iterable[RunJob]) -> dict[str, RunConfig]:
+    """What the records of jobs must be of, by key."""
+    return {job.key: job.config for job in jobs}
+
+
+def make_plan(suite: Suite, *, device: str = "cpu", only: Mapping[str, str] | None = None, here: bool = True) -> Plan:
     """Every run of a suite, without running any.
 
     Args:
         suite: what is asked.
         device: "cpu" or "cuda".
         only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
+        here: whether this machine is to run them, and must have the device.
 
     Raises:
         BadInput: there is no such device, nothing matches, or a part that no worker can find.
     """
-    check_device(device)
+    check_device(device, here)
     look_again()
     suite = spelt(suite, suite.name)
     numbered = [(number, group) for number, one in enumerate(suite.experiments) for group in one.groups()]
@@ -149,7 +178,7 @@ def _row(group: Group, number: int, selected: bool, task: TaskState, device: str
         return [RunJob(key_of(config.model_dump(), mark), deadline, code, files, config) for config in configs]
 
     tuning = {} if obstacle else {choice: jobs(configs) for choice, configs in group.tuning(device).items()}
-    report = {choice: jobs(group.report(choice, device)) for choice in group.experiment.grid}
+    report = _Later(group.experiment.grid, lambda choice: jobs(group.report(choice, device)))
     return Row(group, number, selected, obstacle, tuning, report)
 
 
@@ -177,11 +206,11 @@ def _state(task: str) -> TaskState:
         return TaskState(obstacle=Obstacle("error", str(error), of_task=True))
 
 
-def check_device(device: str) -> str:
-    """The device; `BadInput` if there is none of that name here."""
+def check_device(device: str, here: bool = True) -> str:
+    """The device; `BadInput` if there is none of that name, on this machine where it is `here`."""
     if device not in ("cpu", "cuda"):
         raise BadInput(f"device must be cpu or cuda, got {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and here and not torch.cuda.is_available():
         raise BadInput("device cuda is not available: torch finds no CUDA GPU on this machine; use --device cpu")
     return device
 
@@ -239,61 +268,3 @@ def without_tuning(row: Row) -> list[RunJob]:
     """
     jobs = row.report[row.group.experiment.grid[0]]
     return [replace(job, key=key_of({"in place of": job.key}, "tuning failed")) for job in jobs]
-
-
-@dataclass
-class Outlook:
-    """What a `run` would do.
-
-    Attributes:
-        tuning: tuning runs in all.
-        report: report runs in all.
-        cached: how many of them are finished already.
-        again: how many ended in an error or a shorter deadline and are tried again.
-        skipped: what can't run, with the reason: a task that can't be had here, or a row whose algorithm, forcing and
-            task don't go together; such runs are counted in none of the others.
-        broken: likewise what fails because a plugin does; its runs end in an error without being started.
-        left_out: rows that the filters leave out.
-        doubted: how many records are of another run than their name says, or contradict themselves: run again.
-    """
-
-    tuning: int = 0
-    report: int = 0
-    cached: int = 0
-    again: int = 0
-    skipped: dict[str, str] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    left_out: int = 0
-    doubted: int = 0
-
-
-def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook:
-    """What is to be done yet; report runs whose tuning is not complete count as not cached.
-
-    Args:
-        plan: what may be run.
-        records: what there is.
-        doubted: records that are there and not believed, by key.
-    """
-    found = Outlook(left_out=len(plan.rows) - len(plan.selected), doubted=len(doubted))
-    reasons: set[tuple[str, str]] = set()
-    for row in plan.selected:
-        if row.obstacle:
-            told = found.broken if row.obstacle.status == "error" else found.skipped
-            reason = (row.obstacle.status, row.obstacle.reason)
-            if reason not in reasons:  # often the same for every algorithm
-                reasons.add(reason)
-                of_row = f"{row.group.task} · {row.group.forcing} · {row.group.algorithm}"
-                task_alone = row.obstacle.of_task and row.obstacle.status == "skipped"
-                told[row.group.task if task_alone else of_row] = row.obstacle.reason
-            continue
-        choice = chosen(row, records)
-        found.tuning += len(row.tuning_jobs)
-        found.report += row.group.experiment.seeds
-        for job in [*row.tuning_jobs, *(row.report[choice] if choice else [])]:
-            record = records.get(job.key)
-            if record is not None and record.finished(job.deadline):
-                found.cached += 1
-            elif record is not None:
-                found.again += 1
-    return found

@@ -2,18 +2,15 @@
 
 import time
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from throughtime.runners.records.kept import Kept
 
-from .job import Job
+from .executor import Running
 from .job import Progress as RunProgress
-
-Running = list[tuple[Job[Any], RunProgress | None]]
-"""What runs now, and how far it is."""
 
 QUIET_SECONDS = 10.0
 """In a log, the least time between two lines of progress; failures are printed at once."""
@@ -31,8 +28,8 @@ class Reporter(Protocol):
     def ended(self, record: Kept) -> None:
         """A job ended."""
 
-    def running(self, jobs: Running) -> None:
-        """What is running now."""
+    def running(self, jobs: Running, workers: int | None = None) -> None:
+        """What is running now, and how many workers are alive; None: that goes without saying."""
 
 
 class Silent:
@@ -47,7 +44,7 @@ class Silent:
     def ended(self, record: Kept) -> None:
         """Nothing."""
 
-    def running(self, jobs: Running) -> None:
+    def running(self, jobs: Running, workers: int | None = None) -> None:
         """Nothing."""
 
 
@@ -57,14 +54,21 @@ class Estimate:
     def __init__(self, total: int) -> None:
         self.total = total
         self.ended = 0
+        self.workers: int | None = None
         self._start = time.monotonic()
 
     def left(self, running: list[RunProgress | None]) -> str:
-        """Say "about 40 s left", or nothing while there is too little to go by."""
+        """Say "about 40 s left", or nothing while there is too little to go by; of workers elsewhere how they do."""
         done = self.ended + sum(progress.done for progress in running if progress)
         elapsed = time.monotonic() - self._start
+        alive = [] if self.workers is None else [f"{self.workers} worker{'' if self.workers == 1 else 's'}"]
         if done < 1 or elapsed < 2:
-            return ""
+            return ", ".join(alive)
+        if alive:
+            return f"{alive[0]}, {60 * done / elapsed:.0f} a minute, {self._time(done, elapsed)}"
+        return self._time(done, elapsed)
+
+    def _time(self, done: float, elapsed: float) -> str:
         seconds = elapsed / done * max(self.total - done, 0)
         return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
@@ -111,9 +115,9 @@ class Lines:
             ended = f"{self._estimate.ended}/{self._estimate.total} {self._unit}"
             self._print(f"  {self._title}: {ended}, {left}".rstrip(", "))
 
-    def running(self, jobs: Running) -> None:
+    def running(self, jobs: Running, workers: int | None = None) -> None:
         """Remembered for the estimate."""
-        self._running = [progress for _, progress in jobs]
+        self._running, self._estimate.workers = [progress for _, progress in jobs], workers
 
     def _print(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
@@ -166,7 +170,7 @@ class Bars:
         if self._phase is not None:
             self.progress.update(self._phase, advance=1, note=self._estimate.left(self._progress))
 
-    def running(self, jobs: Running) -> None:
+    def running(self, jobs: Running, workers: int | None = None) -> None:
         """A bar for each job in progress, which goes to and fro until it tells how far it is."""
         for key in set(self._runs) - {job.key for job, _ in jobs}:
             self.progress.remove_task(self._runs.pop(key))
@@ -176,7 +180,7 @@ class Bars:
             if progress:
                 loss = f"loss {progress.loss:.4g}" if progress.loss is not None else f"score {progress.metric:.4g}"
                 self.progress.update(self._runs[job.key], total=100, completed=round(100 * progress.done), note=loss)
-        self._progress = [progress for _, progress in jobs]
+        self._progress, self._estimate.workers = [progress for _, progress in jobs], workers
         if self._phase is not None:
             self.progress.update(self._phase, note=self._estimate.left(self._progress))
 

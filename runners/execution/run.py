@@ -5,7 +5,6 @@ and the same call goes on where it stopped.
 """
 
 import importlib.metadata
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,14 @@ from throughtime.runners.records.record import Record
 from throughtime.runners.suite.suite import Suite, load_suite
 from throughtime.runners.suite.written import SUITES, origin_of
 
+from .executor import Executor
 from .facts import facts_of
 from .job import RunJob
 from .keep import execute_and_keep
 from .kernels import compile_kernels
-from .plan import Obstacle, Outlook, Plan, Row, chosen, failure_of_tuning, make_plan, outlook, without_tuning
+from .local import Local, default_workers
+from .outlook import Outlook, outlook
+from .plan import Obstacle, Plan, Row, chosen, failure_of_tuning, make_plan, settings_of, without_tuning
 from .progress import Reporter, Silent
 
 
@@ -47,6 +49,7 @@ def run_suite(
     device: str = "cpu",
     workers: int | None = None,
     only: Mapping[str, str] | None = None,
+    executor: Executor | None = None,
     reporter: Reporter | None = None,
     on_plan: Callable[[Outlook], None] = lambda outlook: None,
 ) -> Summary:
@@ -56,16 +59,18 @@ def run_suite(
         suite: a suite, a built-in suite's name, or a TOML file's path.
         out: the results directory; results/runs/<suite> by default.
         device: "cpu" or "cuda".
-        workers: processes at a time; the cores by default, 1 on a GPU.
+        workers: processes of this machine at a time; the cores by default, 1 on a GPU.
         only: restricts the rows: {"algorithm": "rtrl"} by name or by full spec; also "task", "cell", "forcing".
+        executor: where runs are executed; this machine by default.
         reporter: is told of the progress.
         on_plan: called once with what there is to do, before the first run.
     """
-    plan, store = _planned(suite, out, device, only)
-    with store.locked():
-        records = store.read(plan.asked)
+    executor = executor or Local(workers or 0, device)
+    plan, store = _planned(suite, out, device, only, executor.here)
+    with store.locked(), executor:
+        records = plan.found_in(store)
         on_plan(outlook(plan, records, store.doubted))
-        phases = _Phases(store, records, workers or default_workers(device), reporter or Silent())
+        phases = _Phases(store, records, executor, reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
         store.write_manifest(_manifest(plan, facts, records, store))
         tuning = [job for row in plan.selected for job in row.tuning_jobs]
@@ -98,18 +103,19 @@ def plan_suite(
     *,
     device: str = "cpu",
     only: Mapping[str, str] | None = None,
+    here: bool = True,
 ) -> Outlook:
-    """What `run_suite` would do; writes nothing."""
-    plan, store = _planned(suite, out, device, only)
-    return outlook(plan, store.read(plan.asked), store.doubted)
+    """What `run_suite` would do, on this machine or on others; writes nothing."""
+    plan, store = _planned(suite, out, device, only, here)
+    return outlook(plan, plan.found_in(store), store.doubted)
 
 
 def _planned(
-    suite: Suite | str | Path, out: str | Path | None, device: str, only: Mapping[str, str] | None
+    suite: Suite | str | Path, out: str | Path | None, device: str, only: Mapping[str, str] | None, here: bool
 ) -> tuple[Plan, RunStore]:
     """The plan, and the directory that its results can be written to."""
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    plan = make_plan(loaded, device=device, only=only)
+    plan = make_plan(loaded, device=device, only=only, here=here)
     store = RunStore(default_directory(loaded) if out is None else out)
     store.check_writable(subject(loaded, device))
     groups = (
@@ -124,35 +130,30 @@ def default_directory(suite: Suite) -> Path:
     return Path("results") / "runs" / suite.name
 
 
-def default_workers(device: str) -> int:
-    """The cores that this process may use; one on a GPU, which runs would share."""
-    if device == "cuda":
-        return 1
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class _Phases:
     """The phases of a run: jobs go to the executor, and each record is kept as it comes."""
 
-    def __init__(self, store: RunStore, records: dict[str, Record], workers: int, reporter: Reporter) -> None:
-        self.store, self.records, self.workers, self.reporter = store, records, workers, reporter
+    def __init__(self, store: RunStore, records: dict[str, Record], executor: Executor, reporter: Reporter) -> None:
+        self.store, self.records, self.executor, self.reporter = store, records, executor, reporter
         self.summary = Summary(store.directory)
         self._ended: set[str] = set()
 
     def execute(self, title: str, jobs: Iterable[RunJob], device: str) -> None:
         """Run the jobs that are not finished."""
         todo = []
-        for job in {job.key: job for job in jobs}.values():  # experiments may share a run
+        asked = {job.key: job for job in jobs}  # experiments may share a run
+        later = [job for key, job in asked.items() if key not in self.records]  # of what tuning has just chosen
+        self.records |= self.store.read(settings_of(later))
+        for job in asked.values():
             record = self.records.get(job.key)
             if record is not None and record.finished(job.deadline):
                 self.summary.cached += 1
             elif job.key not in self._ended:
                 todo.append(job)
-        reporter, workers = self.reporter, self.workers
-        compile_kernels(todo, workers=workers, reporter=reporter)
-        kept = execute_and_keep(title, todo, self.store, device=device, workers=workers, reporter=reporter)
+        reporter, executor = self.reporter, self.executor
+        if executor.here:
+            compile_kernels(todo, workers=default_workers(device), reporter=reporter)
+        kept = execute_and_keep(title, todo, self.store, device=device, executor=executor, reporter=reporter)
         self.records |= {record.key: record for record in kept}
         self.summary.executed += len(kept)
 

@@ -94,6 +94,6 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_json(path: Path, content: dict[str, Any]) -> Path:
-    """Replace a JSON file."""
-    return write_text(path, json.dumps(content, indent=1) + "\n")
+def write_json(path: Path, content: dict[str, Any], *, indent: int | None = 1) -> Path:
+    """Replace a JSON file; `indent`: None for all on one line, as befits thousands of numbers."""
+    return write_text(path, json.dumps(content, indent=indent) + "\n")

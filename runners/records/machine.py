@@ -24,7 +24,9 @@ def machine(device: str) -> str:
     """What timings depend on: processor, cores, memory in GiB, and the GPU where it is used. No host name."""
     memory = round(psutil.virtual_memory().total / 2**30)
     cores = f"{_processor()}, {os.cpu_count()} cores, {memory} GiB"
-    return f"{cores}, {torch.cuda.get_device_name()}" if device == "cuda" else cores
+    if device != "cuda":
+        return cores
+    return f"{cores}, {torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}"
 
 
 def arithmetic(device: str) -> str:
@@ -91,6 +93,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+@functools.cache  # to look for one takes milliseconds, and every row of a suite asks
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

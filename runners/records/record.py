@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from throughtime.parts.text import OneLine
 from throughtime.runners.suite.config import RunConfig
 
 from .kept import Kept, Number, Seconds, Whole
@@ -40,6 +41,7 @@ class Record(Kept):
 
     Attributes:
         config: what was run.
+        machine: what its times depend on, of the machine that ran it; empty: the directory's environment has it.
         validation: the score at the end of a tuning run; test: of a report run.
         free: the same, running free over the task's horizon; by_lead: of each step ahead by itself.
         exposure_bias: the free-running score less the score one step ahead on the same targets.
@@ -49,10 +51,14 @@ class Record(Kept):
             mean_peak_bytes: over draws, where memory is random.
         gradient_norm: the mean over the updates.
         clipped_share: of the updates, from 0 to 1; nonfinite_share: likewise.
+        relative_bias: of the algorithm's gradient to the exact one at the end of a report run, with what noise is in it
+            taken off; relative_bias_error: its standard error, 0 where nothing is drawn at random.
+        lag_90: beyond which there lies less than a tenth of the cell's gradient, then; None where no lag has so much.
         curve: one point an evaluation.
     """
 
     config: RunConfig
+    machine: OneLine = ""
     validation: float | None = None
     test: float | None = None
     free: float | None = None
@@ -70,6 +76,9 @@ class Record(Kept):
     gradient_norm: float | None = None
     clipped_share: float | None = None
     nonfinite_share: float | None = None
+    relative_bias: float | None = None
+    relative_bias_error: float | None = None
+    lag_90: Whole | None = None
     curve: tuple[Point, ...] = ()
 
     @property

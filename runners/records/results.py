@@ -1,6 +1,7 @@
 """A results directory read once, and as data frames, from records and manifest alone."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from throughtime.parts.text import one_line
 from throughtime.runners.suite.config import RunConfig
 
 from .manifest import Manifest, RunStore
@@ -44,14 +46,32 @@ class Results:
         return cls(store, manifest, store.read(manifest.asked))
 
     @cached_property
+    def machines(self) -> dict[str, int]:
+        """The machines on which the report runs were made that are done, and how many on each: the most first."""
+        keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report)
+        runs = [self.runs[key] for key in keys if key in self.runs]
+        return dict(Counter(run["machine"] for run in runs if run["status"] == "done").most_common())
+
+    @property
+    def timed_on(self) -> str:
+        """The machine whose times are compared: those of others are others; empty where no run is done."""
+        return next(iter(self.machines), "")
+
+    @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
         """By key what `load_results` has of a run, in the manifest's order."""
         found: dict[str, dict[str, Any]] = {}
+        here = one_line(str(self.store.environment().get("machine", "not recorded")))
         for group in self.manifest.groups:
             better = self.manifest.tasks[group.task].metric.better
             for key in (*group.tuning, *group.report):
                 if key in self.records and key not in found:
-                    found[key] = {**_row(self.records[key]), **_to_target(self.records[key], group.target, better)}
+                    record = self.records[key]
+                    found[key] = {
+                        **_row(record),
+                        "machine": record.machine or here,
+                        **_to_target(record, group.target, better),
+                    }
         return found
 
 
@@ -65,7 +85,8 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
     ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``mean_peak_bytes`` where the
     memory is random, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error``
-    (means over the curve), ``steps_to_target``, ``seconds_to_target``, and ``key``. A run that
+    (means over the curve), ``steps_to_target``, ``seconds_to_target``, ``machine`` (whose times these
+    are), and ``key``. A run that
     was not executed yet has no row, nor has one whose record is of another run or contradicts itself.
     """
     rows = Results.of(directory).runs

@@ -26,6 +26,9 @@ Key = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
 
 _LOCK, _NOTES, _ENVIRONMENT, _FIGURES = ".lock", ".running", "environment.json", "figures"
 
+ELSEWHERE = ".elsewhere"
+"""A folder of what tasks of a cluster have and give, which outlives a client that was killed."""
+
 
 class Asked(BaseModel):
     """What every manifest says: the layout's version, who wrote it, and the device that all was run on.
@@ -68,6 +71,7 @@ class Store(Generic[M, R]):
         contents: what it holds, in a message's words.
         maker: the command that writes it.
         also: files that may stand in it without a manifest.
+        indent: of the records' JSON; None: each on one line.
         doubted: records that were read and not believed: by key why.
     """
 
@@ -79,6 +83,7 @@ class Store(Generic[M, R]):
     contents: ClassVar[str] = "results"
     maker: ClassVar[str] = "throughtime run"
     also: ClassVar[tuple[str, ...]] = ()
+    indent: ClassVar[int | None] = 1
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
@@ -138,7 +143,7 @@ class Store(Generic[M, R]):
 
     def _check_empty(self) -> None:
         """`BadInput` where there is something that we did not leave: a kill may come before the manifest."""
-        mine = {_LOCK, _NOTES, _ENVIRONMENT, self.records, *self.also}
+        mine = {_LOCK, _NOTES, _ENVIRONMENT, ELSEWHERE, self.records, *self.also}
         there = sorted(entry.name for entry in self.directory.iterdir())
         other = [name for name in there if name not in mine and not is_temporary(name)]
         if other:
@@ -242,7 +247,7 @@ class Store(Generic[M, R]):
 
     def write_record(self, record: R) -> None:
         """Add or replace a record."""
-        write_json(self.record_path(record.key), record.model_dump(mode="json"))
+        write_json(self.record_path(record.key), record.model_dump(mode="json"), indent=self.indent)
 
     def environment(self) -> dict[str, Any]:
         """The environment of the last execution; empty where none is recorded."""

@@ -1,6 +1,7 @@
 """What all figures share: the grid of panels, the legend, and the references drawn in and named at the edge."""
 
 import functools
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -241,6 +242,28 @@ def plain_log(axis: "Axis", lowest: float = 1.0, highest: float = 1.0) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 1e3 * lowest else (1,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
+
+
+def powers_of_ten(axis: "Axis") -> None:
+    """A logarithmic axis over many powers of ten, in characters and not as a formula.
+
+    >>> power_in_words(1e-12), power_in_words(1), power_in_words(1e3)
+    ('10⁻¹²', '1', '10³')
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: power_in_words(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def power_in_words(value: float) -> str:
+    """A power of ten; 1 as it is."""
+    exponent = round(math.log10(value)) if value > 0 else 0
+    return f"10{str(exponent).translate(_RAISED)}" if exponent else "1"
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def whole_numbers(axis: "Axis") -> None:

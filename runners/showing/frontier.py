@@ -64,7 +64,10 @@ def _panel(ax: "Axes", drawing: Drawing, panel: Panel, cost: Cost) -> pd.Series:
     costs: dict[str, float] = {}
     scores: dict[str, Interval] = {}
     for name, runs in frame.groupby("algorithm", sort=False) if len(frame) else []:
-        costs[str(name)] = float(runs[cost.column].astype(float).median()) / cost.unit
+        comparable = runs if cost.column != "wall_per_step" else runs[runs["machine"] == drawing.timed_on]
+        if not len(comparable):
+            continue
+        costs[str(name)] = float(comparable[cost.column].astype(float).median()) / cost.unit
         scores[str(name)] = interval(runs["test"].to_list())
     for name, score in scores.items():
         below, above = score.mean - score.low, score.high - score.mean

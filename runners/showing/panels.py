@@ -125,6 +125,7 @@ class Drawing:
                     "key": key,
                     "algorithm": record.config.algorithm,
                     "status": record.status,
+                    "machine": read.runs[key]["machine"],
                     "number": number,
                     **point.model_dump(),
                 }
@@ -136,6 +137,7 @@ class Drawing:
         self.panels = self.panels_by("forcing")
         self.algorithms = list(dict.fromkeys(group.algorithm for group in self.manifest.groups))
         self.forcings = list(dict.fromkeys(group.forcing for group in self.manifest.groups))
+        self.timed_on = read.timed_on
         self.looks: dict[str, Look] = looks(self.algorithms)
 
     def panels_by(self, axis: Literal["forcing", "algorithm"], *, closed: bool = False) -> list[Panel]:

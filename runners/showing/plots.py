@@ -22,6 +22,7 @@ from .canvas import as_text, canvas, is_marked, legend, nothing, plain_log, save
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing, score_axes
+from .strips import ended
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,6 +126,8 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
     for panel, ax in zip(drawing.panels, axes[0], strict=True):
         frame = panel.of(drawing.curves)
         scores.append(frame["metric"] if len(frame) else pd.Series(dtype=float))
+        if x == "seconds" and len(frame) and drawing.timed_on:
+            frame = frame[frame["machine"] == drawing.timed_on]
         if len(frame):
             frame = _by_seed_mean(frame, x)
             if x == "seconds":
@@ -133,7 +136,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             _ends(ax, drawing, frame, x, "metric")
         else:
             nothing(ax)
-        if x == "seconds" and len(frame):
+        if x == "seconds" and len(frame) and drawing.timed_on:
             ax.set_xscale("log")
             plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
         if x == "steps":
@@ -145,11 +148,11 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
 
 
 def _gradient(drawing: Drawing) -> "Figure":
-    """The gradient's norm and its cosine with the exact gradient, along training."""
-    title = drawing.title("Gradients along training, mean and 95 % interval over seeds")
-    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=2, columns=drawing.columns)
+    """The gradient's norm and its cosine with the exact gradient, along training; its bias and reach at the end."""
+    title = drawing.title("Gradients along training, mean and 95 % interval over seeds; below: at its end")
+    figure, axes = canvas([panel.title for panel in drawing.panels], title, kinds=4, columns=drawing.columns)
     shown = (("gradient_norm", "mean norm of the updates' gradients"), ("cosine", "cosine with the exact gradient"))
-    for row, (column, label) in zip(axes, shown, strict=True):
+    for row, (column, label) in zip(axes[:2], shown, strict=True):
         for panel, ax in zip(drawing.panels, row, strict=True):
             frame = panel.of(drawing.curves)
             frame = frame[frame[column].notna()].astype({column: float}) if len(frame) else frame
@@ -165,5 +168,8 @@ def _gradient(drawing: Drawing) -> "Figure":
                 ax.axhline(0, color="#777777", linewidth=1)
             whole_numbers(ax.xaxis)
             ax.set(xlabel="time steps of training data", ylabel=label)
+    for panel, bias, lag in zip(drawing.panels, *axes[2:], strict=True):
+        ended(bias, drawing, panel.of(drawing.runs), "relative_bias", "relative bias of the mean gradient")
+        ended(lag, drawing, panel.of(drawing.runs), "lag_90", "lag within which 90 % of the gradient lie")
     legend(figure, drawing.looks, "algorithm", crosses=drawing.ended_early)
     return figure

@@ -19,6 +19,8 @@ HEADINGS = [
     "free floor",
     "exposure bias",
     "cosine",
+    "bias",
+    "90 % lag",
     "updates",
     "ms/step",
     "memory",
@@ -42,7 +44,10 @@ LEGEND = """\
   those that follow an origin. Learning rates are chosen by the score.
 - The tests are over seeds; that the test data is a sample too is not in them: a small test set deserves more doubt.
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
-  held still meanwhile. updates: the optimizer's, which is what a budget of steps does not hold equal.
+  held still meanwhile. bias: of the mean gradient at the end of training, relative to the exact one's norm, ± its
+  standard error where the algorithm draws at random. 90 % lag: beyond so many steps back lies less than a tenth of the
+  cell's exact gradient, at the end of training, median over seeds; –: it is zero, or its loss judges whole windows.
+  updates: the optimizer's, which is what a budget of steps does not hold equal.
 - ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
   most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
   training (of `scheduled`: with as little truth as at its end).
@@ -53,6 +58,7 @@ LEGEND = """\
 def headings(table: TaskTable) -> list[str]:
     """Those of `HEADINGS` that the table has something to say on."""
     left_out = set() if table.horizon else {"free-running", "free floor", "exposure bias"}
+    left_out |= set() if any(row.costs.get("relative_bias") is not None for row in table.rows) else {"bias", "90 % lag"}
     left_out |= {"forcing"} if table.forcings in ([], ["teacher"]) else set()
     return [name for name in HEADINGS if name not in left_out]
 
@@ -111,6 +117,8 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "free floor": "–" if free_floor is None else _number(free_floor, digits),
         "exposure bias": "" if row.exposure_bias is None else f"{row.exposure_bias.mean:+.{digits}f}",
         "cosine": "" if cosine is None else f"{cosine:.3f}",
+        "bias": _bias(row),
+        "90 % lag": _lag(row),
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else number_in_words(1e3 * wall),
         "memory": memory_in_words(memory, mean_memory),
@@ -132,6 +140,21 @@ def _score(row: Row, score: Interval | None, digits: int) -> str:
     if score.n > 1:
         words += f" [{_number(score.low, digits)}, {_number(score.high, digits)}]"
     return words if score.n >= row.planned else f"{words} (mean of {score.n} of {row.planned})"
+
+
+def _bias(row: Row) -> str:
+    bias, error = row.costs.get("relative_bias"), row.costs.get("relative_bias_error")
+    if bias is None:
+        return ""
+    return f"{bias:.3f} ± {error:.3f}" if error else f"{bias:.3f}"
+
+
+def _lag(row: Row) -> str:
+    """In steps; – where it was looked for and not found."""
+    if row.costs.get("relative_bias") is None:
+        return ""
+    lag = row.costs.get("lag_90")
+    return "–" if lag is None else f"{lag:g}"
 
 
 def _choice(choice: Choice | None) -> str:

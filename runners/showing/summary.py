@@ -33,10 +33,16 @@ COSTS = (
     "nonfinite_share",
     "cosine",
     "relative_error",
+    "relative_bias",
+    "relative_bias_error",
+    "lag_90",
     "steps_to_target",
     "seconds_to_target",
 )
 """What a row gives of its done runs: the median over seeds."""
+
+TIMES = ("wall_per_step", "cpu_per_step", "seconds_to_target")
+"""Those that are a machine's own: of its runs alone."""
 
 MARGIN = 0.01
 """By how much of its value a floor must be beaten: test data is a sample, and a floor is often an expectation."""
@@ -131,8 +137,15 @@ def summarise(results: str | Path | Results) -> Summary:
     for group in read.manifest.groups:
         blocks.setdefault((group.task, group.cell, group.experiment), []).append(group)
     tables = tuple(_task_table(read, groups) for groups in blocks.values())
-    machine = one_line(str(read.store.environment().get("machine", "not recorded")))
-    return Summary(read.manifest.suite.title, machine, tables)
+    return Summary(read.manifest.suite.title, _machine(read), tables)
+
+
+def _machine(results: Results) -> str:
+    """Where the runs were made, in words; of several machines how many on each, and whose times are shown."""
+    if len(results.machines) < 2:
+        return results.timed_on or one_line(str(results.store.environment().get("machine", "not recorded")))
+    told = "; ".join(f"{machine} ({count} runs)" for machine, count in results.machines.items())
+    return f"{len(results.machines)} machines: {told}. Times are of the runs on the first alone, scores of all"
 
 
 def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
@@ -157,6 +170,7 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         values, free, bias = (_scores(runs, column) for column in ("test", "free", "exposure_bias"))
         done = [run for run in runs if run["status"] == "done"]
         failed = [run for run in runs if run["status"] != "done"]
+        timed = [run for run in done if run["machine"] == results.timed_on]
         rows.append(
             Row(
                 name=group.algorithm,
@@ -174,7 +188,7 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
                 planned=experiment.seeds,
                 broken_tuning=sum(results.records[run["key"]].broke for run in _runs(results, group.tuning)),
                 reason=failed[0]["reason"] if failed else "",
-                costs={name: _median(done, name) for name in COSTS},
+                costs={name: _median(timed if name in TIMES else done, name) for name in COSTS},
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)

@@ -1,5 +1,6 @@
 """A run's configuration: everything that decides its numbers, frozen and hashable."""
 
+import functools
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from throughtime.parts.specs import format_spec, parse_spec
 
 
+@functools.cache  # of thousands of runs there are few
 def _canonical(spec: str) -> str:
     return format_spec(*parse_spec(spec))
 

@@ -58,10 +58,41 @@ def _hashed(content: list[Any]) -> str:
 
 
 def look_again() -> None:
-    """Forget what was read of sources: they may have been edited since."""
+    """Forget what was read of sources where one was edited since, or a file came or went beside one."""
+    if _looks != {path: _look(path) for path in _looks} or _path != sys.path:
+        forget()
+
+
+def forget() -> None:
+    """Forget what was read of sources, whatever became of them."""
     source_hash.cache_clear()
     file_hash.cache_clear()
     imported.cache_clear()
+    _path[:] = sys.path
+    _looks.clear()
+    _looks.update((path, _look(path)) for path in map(Path, _path))
+
+
+_looks: dict[Path, tuple[int, ...]] = {}
+"""How the files that were read looked then, and the folders: a run asks twice, and to read all takes milliseconds."""
+
+_path: list[str] = []
+"""Where modules were looked for."""
+
+
+def _look(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> bytes:
+    """A source, which `look_again` looks at from now on."""
+    for one in (path, path.parent):
+        _looks.setdefault(one, _look(one))  # before it is read: what is edited meanwhile is seen
+    return path.read_bytes()
 
 
 @functools.cache
@@ -75,7 +106,7 @@ def imported(module: str) -> frozenset[str]:
     own = module.partition(".")[0]
     while todo:
         name = todo.pop()
-        path = _source(name) if _followed(name, own) else None
+        path = source_of(name) if _followed(name, own) else None
         if name in found or path is None:
             continue
         found.add(name)
@@ -86,7 +117,7 @@ def imported(module: str) -> frozenset[str]:
 def _imports(module: str, path: Path) -> tuple[str, ...]:
     """What may be modules among the words that a module's source imports."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return _imported_by(path.read_bytes(), package)
+    return _imported_by(_read(path), package)
 
 
 @functools.cache  # by the text itself: a run looks at every file anew, and hardly ever finds another text in it
@@ -121,7 +152,7 @@ def _followed(module: str, own: str) -> bool:
     top = module.partition(".")[0]
     if top in ("throughtime", own):
         return True
-    path = None if top in sys.stdlib_module_names else _source(top)
+    path = None if top in sys.stdlib_module_names else source_of(top)
     return path is not None and not _LIBRARY_FOLDERS & set(path.parts)
 
 
@@ -132,7 +163,7 @@ def _libraries(modules: frozenset[str]) -> set[str]:
     """The libraries that modules from outside of throughtime import, by import name; torch stands in every key."""
     found = set()
     for name in modules:
-        path = None if _ours(name) else _source(name)
+        path = None if _ours(name) else source_of(name)
         if path is not None:
             own = name.partition(".")[0]
             tops = {word.partition(".")[0] for word in _imports(name, path)}
@@ -145,7 +176,8 @@ def _version_of_library(module: str) -> str | None:
     return importlib.metadata.version(packages[0]) if packages else None
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
+    """The file of a module in Python; None where there is none."""
     try:
         spec = importlib.util.find_spec(module)
     except Exception:  # a word that is no module, a module without a spec, or whose package can't be imported
@@ -158,8 +190,8 @@ def _source(module: str) -> Path | None:
 @functools.cache
 def source_hash(module: str) -> str:
     """The hash of what a module does: of its syntax tree without docstrings; empty where there is no source."""
-    path = _source(module)
-    return _hash_of_what_runs(path.read_bytes()) if path is not None else ""
+    path = source_of(module)
+    return _hash_of_what_runs(_read(path)) if path is not None else ""
 
 
 @functools.cache  # by the text itself, as what it imports
@@ -170,8 +202,8 @@ def _hash_of_what_runs(source: bytes) -> str:
 @functools.cache
 def file_hash(module: str) -> str:
     """The sha256 of a module's file, byte by byte; empty where there is none."""
-    path = _source(module)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ""
+    path = source_of(module)
+    return hashlib.sha256(_read(path)).hexdigest() if path is not None else ""
 
 
 def _bare(source: bytes) -> str:

@@ -22,7 +22,7 @@ from throughtime.parts.registry import missing_methods
 from throughtime.tasks import TASKS
 
 from .beside import check_beside, forget_beside
-from .fingerprint import look_again
+from .fingerprint import forget as forget_sources
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "algorithms": ALGORITHMS,
@@ -80,7 +80,7 @@ def forget() -> None:
         sys.modules.pop(plugin.module, None)
         forget_beside(plugin.path)
     _loaded.clear()
-    look_again()
+    forget_sources()
 
 
 def load_plugins(paths: Iterable[str | Path]) -> None:

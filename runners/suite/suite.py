@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
@@ -27,7 +27,7 @@ from throughtime.tasks import TASKS, Task, make_task
 
 from .config import Budget, RunConfig
 from .spelling import all_in_one_spelling
-from .written import COST_SUITES, SUITES, Count, Finite, Specs, distinct, explain, file_of, find, names_in, parse
+from .written import SUITES, Count, Finite, Specs, check_kind, distinct, explain, file_of, find, names_in, parse
 
 TUNING_SEED = 1_000_000
 """Tuning runs use the seeds from here on, report runs those from 0 on."""
@@ -235,15 +235,14 @@ def load_suite(name_or_path: str | Path) -> Suite:
     >>> load_suite("smoke").name
     'smoke'
     """
-    if str(name_or_path) in names_in(COST_SUITES):
-        raise BadInput(f"{name_or_path} is a cost suite: `throughtime cost {name_or_path}` measures it")
+    check_kind(str(name_or_path))
     text, name = find(name_or_path, SUITES, kind="suite")
     return parse_suite(text, name, origin=str(name_or_path)).model_copy(update={"file": file_of(name_or_path)})
 
 
-def parse_suite(text: str, name: str, *, origin: str) -> Suite:
-    """A suite from TOML; `origin` is what messages call it."""
-    written = parse(text, origin=origin)
+def parse_suite(text: str | dict[str, Any], name: str, *, origin: str) -> Suite:
+    """A suite from TOML, or from what was parsed of it; `origin` is what messages call it."""
+    written = parse(text, origin=origin) if isinstance(text, str) else text
     defaults = {key: value for key, value in written.items() if key in Experiment.model_fields}
     rest = {key: value for key, value in written.items() if key not in defaults}
     listed = rest.pop("experiments", [{}])

@@ -15,7 +15,7 @@ from throughtime.parts.specs import nearest
 
 from .config import Budget, Spec
 
-SUITES, COST_SUITES = "suites", "cost/suites"
+SUITES, COST_SUITES, GRADIENT_SUITES = "suites", "cost/suites", "gradients/suites"
 """The folders of the built-in suites."""
 
 T = TypeVar("T")
@@ -37,6 +37,13 @@ Count = Annotated[int, Field(gt=0, le=1_000_000, strict=True)]
 def names_in(folder: str) -> list[str]:
     """The built-in files of a folder, without their suffix."""
     return sorted(p.name.removesuffix(".toml") for p in _open(folder).iterdir() if p.name.endswith(".toml"))
+
+
+def check_kind(name: str) -> None:
+    """`BadInput` for the name of a laboratory's built-in suite, with the command that measures it."""
+    for folder, kind, command in ((COST_SUITES, "cost", "cost"), (GRADIENT_SUITES, "gradient", "gradients")):
+        if name in names_in(folder):
+            raise BadInput(f"{name} is a {kind} suite: `throughtime {command} {name}` measures it")
 
 
 def origin_of(file: Path | None, name: str, folder: str) -> Path | None:

@@ -23,8 +23,11 @@ from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.tasks import Batch, Task, make_task
 
+from .fidelity import of_one_batch
 from .free_run import FreeRun
+from .groups import groups
 from .measure import Clock, Quality, count_updates, gradient_quality
+from .reach import reach
 from .seeds import generator
 from .stepping import Tally, make_stepper
 
@@ -33,6 +36,12 @@ DIVERGED_FACTOR = 100.0
 
 PROBE_SIZE = 16
 """Sequences in the batch on which the gradient is compared with the exact one."""
+
+BIAS_DRAWS = 32
+"""Of a random algorithm's gradient, when training has ended."""
+
+REACH_SEQUENCES = 4
+"""Sequences by which the reach of the gradient is measured then."""
 
 EVALUATED_AT_ONCE = 1000
 """Sequences that the network is evaluated on side by side."""
@@ -48,10 +57,11 @@ class Trainer:
     Args:
         config: what to run.
         record: what is filled; a fresh one by default.
+        gradients: whether bias and reach of the gradient are measured when training has ended.
     """
 
-    def __init__(self, config: RunConfig, record: Record | None = None) -> None:
-        self.config = config
+    def __init__(self, config: RunConfig, record: Record | None = None, *, gradients: bool = True) -> None:
+        self.config, self.gradients = config, gradients
         self.record = record or Record(config=config)
         self.device = torch.device(config.device)
         self.dtype = getattr(torch, config.dtype)
@@ -90,6 +100,8 @@ class Trainer:
                 self._train(on_point)
             score, record.free = record.curve[-1].metric, record.curve[-1].free
             record.test, record.validation = (score, None) if self.config.purpose == "report" else (None, score)
+            if self.gradients and self.config.purpose == "report":
+                self._measure_gradients()
         except (Diverged, NoGradient) as reason:
             record.status, record.reason = "diverged", str(reason)
         finally:
@@ -194,6 +206,19 @@ class Trainer:
         with evaluating(self.trained):
             estimate = estimate_gradient(self.algorithm, self.trained, probe, generator=draws)
             return gradient_quality(estimate, estimate_gradient(self.exact, self.trained, probe))
+
+    def _measure_gradients(self) -> None:
+        """Bias and reach of the gradient at the parameters that training ended at."""
+        probe = self._driven_probe(progress=1.0)
+        members = {"all": groups(self.trained)["all"]}
+        found = of_one_batch(
+            self.algorithm, self.trained, probe, members, draws=BIAS_DRAWS, seed=self.config.seed
+        ).figures()["relative bias"]
+        self.record.relative_bias, self.record.relative_bias_error = (
+            _finite(float(of_all)) for of_all in (found.value, found.error)
+        )
+        if not self.forcing.backward_mode_only:  # a loss that judges whole windows is of no one step
+            self.record.lag_90 = reach(self.trained, probe, sequences=REACH_SEQUENCES).lag_of(0.9)
 
     def _driven_probe(self, *, progress: float) -> Batch:
         coins = generator(self.config.seed, "probe forcing")

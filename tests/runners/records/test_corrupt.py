@@ -32,7 +32,7 @@ def sound(tmp_path_factory):
     shutil.copytree(REFERENCE / "influence_balancing", folder / "results", ignore=shutil.ignore_patterns("figures"))
     (folder / "costs.toml").write_text(COSTS, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("throughtime.runners.execution.keep.execute", _measured)
+        patch.setattr("throughtime.runners.execution.local.execute", _measured)
         runner = CostRunner(folder / "costs.toml", folder / "costs", device="cpu")
         with runner.store.locked():
             runner.run()

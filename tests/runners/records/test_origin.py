@@ -9,7 +9,7 @@ import pytest
 
 from throughtime.parts import BadInput
 from throughtime.runners.cost.grid import CostRunner
-from throughtime.runners.execution import keep
+from throughtime.runners.execution import local
 from throughtime.runners.execution.run import plan_suite, run_suite
 from throughtime.runners.records.manifest import RunStore
 from throughtime.runners.suite.suite import load_suite, parse_suite
@@ -38,7 +38,7 @@ OTHER = {
 @pytest.fixture(autouse=True)
 def _nothing_runs(monkeypatch, tmp_path):
     """What matters is the manifest; and results go below the test's folder."""
-    monkeypatch.setattr(keep, "execute", lambda jobs, **rest: (job.ended("skipped", "by a test") for job in jobs))
+    monkeypatch.setattr(local, "execute", lambda jobs, **rest: (job.ended("skipped", "by a test") for job in jobs))
     monkeypatch.chdir(tmp_path)
 
 

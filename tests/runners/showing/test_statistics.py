@@ -146,3 +146,13 @@ def test_false_alarms_of_the_mark_are_as_rare_as_promised():
     draws = rng.normal(size=(600, 2, 4))
     wrong = [paired_difference(dict(enumerate(a)), dict(enumerate(b))).supported for a, b in draws]
     assert np.mean(wrong) == pytest.approx(0.05, abs=0.025)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_interval_and_p_are_those_of_scipy_to_the_last_digit(n):
+    for scale in (1e-6, 1.0, 1e5):
+        values = scale * np.random.default_rng(n).normal(0.5, 1.0, n)
+        found = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=0).confidence_interval
+        assert (interval(values.tolist()).low, interval(values.tolist()).high) == (found.low, found.high)
+        difference = paired_difference(dict(enumerate(values.tolist())), dict.fromkeys(range(n), 0.0))
+        assert difference.p == stats.ttest_1samp(values, 0.0).pvalue

@@ -1,0 +1,1 @@
+"""The gradient laboratory: how far back, how biased, how noisy, how alive."""

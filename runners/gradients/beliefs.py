@@ -1,0 +1,286 @@
+"""What people believe of backpropagation through time, and what the suite `vanishing` measures of it.
+
+Each verdict follows from numbers by a rule that stands beside it; docs/misconceptions.md is drawn from here.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from throughtime.parts.specs import parse_spec
+
+from .store import Gradients
+
+FLAT = 1e-2
+"""A gain at 200 steps above this is no vanishing."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A claim with its verdict.
+
+    Attributes:
+        claim: in the words that it is heard in.
+        verdict: "false", "half true" or "true".
+        number: that decides it.
+        rule: by which it does.
+        told: what the number means, with those beside it.
+    """
+
+    claim: str
+    verdict: str
+    number: str
+    rule: str
+    told: str
+
+
+class Evidence:
+    """The results of `vanishing`, asked by cell and algorithm."""
+
+    def __init__(self, found: Gradients) -> None:
+        self.found = found
+        self.frames = {name: found.frame(name) for name in ("fidelity", "reach", "dynamics", "training")}
+
+    def score(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> float:
+        """The mean over seeds at the end; of runs that clip gradients, or of those that don't. nan: none is done."""
+        scores = [
+            record.score
+            for record in self.found.records.values()
+            if record.setting.run.task == task
+            and record.setting.run.cell == cell
+            and record.setting.run.algorithm == algorithm
+            and (record.setting.run.clip_norm is not None) == clipped
+            and record.score is not None
+        ]
+        return math.fsum(scores) / len(scores) if scores else math.nan
+
+    def floor(self, task: str) -> float:
+        """The best score without any dependency."""
+        facts = self.found.manifest.tasks[task]
+        floors = [reference.value for reference in facts.references if reference.kind == "floor"]
+        return min(floors) if facts.metric.better == "lower" else max(floors)
+
+    def rows(self, table: str, **of: Any) -> pd.DataFrame:
+        """Those of a table in which columns have these values."""
+        frame = self.frames[table]
+        for column, value in of.items():
+            frame = frame[frame[column] == value]
+        return frame
+
+    def fidelity(self, column: str, **of: Any) -> float:
+        """A figure of one batch's gradient, the mean over seeds and, unless one is asked for, over moments."""
+        rows = self.rows("fidelity", **{"against": "batch", "group": "all", **of})
+        return float(rows[column].astype(float).mean())
+
+    def gain(self, task: str, cell: str, lag: int, moment: str = "start", algorithm: str = "full") -> float:
+        """‖∂ℓ_t/∂s_{t−k}‖ as a multiple of that at lag 0, the median over seeds."""
+        rows = self.rows("reach", task=task, cell=cell, lag=lag, moment=moment, algorithm=algorithm)
+        return float(rows["gain"].astype(float).median())
+
+    @property
+    def matrix(self) -> tuple[str, list[str], list[str]]:
+        """The task on which many algorithms are laid on several cells, those cells, and those algorithms."""
+        one = max(self.found.suite.experiments, key=lambda experiment: len(experiment.algorithms))
+        return one.tasks[0], list(one.cells), list(one.algorithms)
+
+    @property
+    def long(self) -> tuple[str, int]:
+        """The task of the textbook's picture, and its last lag."""
+        task = self.found.suite.experiments[0].tasks[0]
+        return task, int(self.rows("reach", task=task)["lag"].max())
+
+    @property
+    def exploding(self) -> tuple[str, str]:
+        """The task and the cell that explodes."""
+        one = self.found.suite.experiments[-1]
+        return one.tasks[0], one.cells[0]
+
+
+def only_for_rnns(of: Evidence) -> Belief:
+    """BPTT is the chain rule: it asks nothing of a cell."""
+    task, cells, _ = of.matrix
+    least = min(of.fidelity("cosine", task=task, cell=cell, algorithm="rtrl") for cell in cells)
+    gated = {cell: of.score(task, cell, "full") for cell in cells if cell != "rnn"}
+    return Belief(
+        "BPTT is only for RNNs",
+        "false" if least > 1 - 1e-9 else "true",
+        f"cosine {least:.9f}",
+        "false where the cosine of BPTT's gradient with one computed forward in time, by RTRL, is 1 within 1e-9 on "
+        "every cell",
+        f"On {_listed(cells)} BPTT and RTRL, which share no code, give one gradient. Trained by it on {task}: "
+        + _listed([f"{cell} {_n(score)}" for cell, score in gated.items()])
+        + f", and without any dependency {_n(of.floor(task))}.",
+    )
+
+
+def truncation_forgets(of: Evidence) -> Belief:
+    """A truncated window cuts credit, and not the state."""
+    task, _, _ = of.matrix
+    cut, floor, full = of.score(task, "rnn", _CUT), of.floor(task), of.score(task, "rnn", "full")
+    kept = (floor - cut) / (floor - full)
+    return Belief(
+        "Truncated BPTT loses all long-term memory",
+        "false" if kept > 0.05 else "true",
+        f"{100 * kept:.0f} % kept",
+        "false where a window of 2 steps keeps more than 5 % of what full BPTT gains on the floor, by lags of 3 and 8",
+        f"On {task} `{_CUT}` never walks back to the lags that the target depends on, 3 and 8, and still scores "
+        f"{_n(cut)}: the floor without either is {_n(floor)}, full BPTT {_n(full)}. The state is carried on; what is "
+        "cut is credit.",
+    )
+
+
+def exploding_is_fatal(of: Evidence) -> Belief:
+    """Clipping tames an exploding gradient."""
+    task, cell = of.exploding
+    floor, clipped, free = of.floor(task), *(of.score(task, cell, "full", clipped=c) for c in (True, False))
+    last = int(of.rows("reach", task=task, cell=cell)["lag"].max())
+    rows = of.rows("training", task=task, cell=cell)
+    exponent = float(of.rows("dynamics", task=task, cell=cell, moment="start")["exponent 1"].astype(float).mean())
+    share = float(rows["clipped"].astype(float).mean())
+    return Belief(
+        "Exploding gradients make BPTT unusable",
+        "false" if clipped < 0.99 * floor else "true",
+        f"{_n(clipped)} against {_n(floor)}",
+        "false where an exploding network that is clipped ends better than the floor by 1 %",
+        f"`{cell}` begins with a gradient that grows to {_n(of.gain(task, cell, last))} times its size over {last} "
+        f"steps (first Lyapunov exponent {exponent:+.2f} a step), and its largest norm in training is "
+        f"{_n(float(rows['largest'].astype(float).max()))}. With gradients clipped to norm 1 it ends at {_n(clipped)}, "
+        f"without at {_n(free)}; floor {_n(floor)}. {100 * share:.0f} % of all these updates were longer than "
+        "their limit.",
+    )
+
+
+def gates_cure(of: Evidence) -> Belief:
+    """Gates slow the decay down."""
+    task, last = of.long
+    gains = {cell: of.gain(task, cell, last) for cell in of.found.suite.experiments[0].cells}
+    gated = {cell: gain for cell, gain in gains.items() if parse_spec(cell)[0] in ("lstm", "gru")}
+    plain, best = gains["rnn"], max(gated.values())
+    verdict = "true" if min(gated.values()) > FLAT else "half true" if min(gated.values()) > plain else "false"
+    return Belief(
+        "LSTM and GRU cure vanishing gradients",
+        verdict,
+        f"{_power(best)} at best",
+        f"true where every gated cell keeps {FLAT:g} of its gradient over {last} steps, half true where it only keeps "
+        "more than a plain RNN",
+        f"Before training, ‖∂ℓ/∂s‖ {last} steps back is, as a multiple of that at the end: "
+        + _listed([f"{cell} {_power(gain)}" for cell, gain in gains.items()])
+        + ". Gates slow the decay; how a network begins decides whether there is any.",
+    )
+
+
+def shorter_mitigates(of: Evidence) -> Belief:
+    """Truncation sets to zero what would have vanished, or not."""
+    task, _, _ = of.matrix
+    of_rnn = {"task": task, "cell": "rnn", "group": "cell"}
+    missing = {k2: of.fidelity("relative bias", **of_rnn, algorithm=f"truncated(k1=1, k2={k2})") for k2 in (1, 2, 4, 8)}
+    ordered = list(missing.values())
+    gains = {name: of.gain(task, "rnn", 8, "end", name) for name in ("truncated(k1=1, k2=1)", "full")}
+    return Belief(
+        "A shorter truncation mitigates vanishing",
+        "false" if ordered == sorted(ordered, reverse=True) else "half true",
+        f"{100 * missing[1]:.0f} % missing at k2 = 1",
+        "false where the shorter the window, the larger the share of the gradient that is missing",
+        "Of the cell's gradient there is missing: "
+        + _listed([f"{100 * share:.0f} % with k2 = {k2}" for k2, share in missing.items()])
+        + f". Nor does it teach a network to reach back: 8 steps back the gradient of one trained with k2 = 1 is "
+        f"{_n(gains['truncated(k1=1, k2=1)'])} of its size, of one trained by full BPTT {_n(gains['full'])}.",
+    )
+
+
+def rtrl_is_one_step(of: Evidence) -> Belief:
+    """RTRL updates at every step, with the whole past."""
+    task, cells, _ = of.matrix
+    one = {
+        cell: of.fidelity("cosine", task=task, cell=cell, algorithm="truncated(k1=1, k2=1)", moment="end")
+        for cell in cells
+    }
+    rtrl = min(of.fidelity("cosine", task=task, cell=cell, algorithm="rtrl") for cell in cells)
+    return Belief(
+        "RTRL is truncated BPTT with k = 1",
+        "false" if min(one.values()) < 0.99 < rtrl else "true",
+        f"cosine {min(one.values()):.2f} against {rtrl:.2f}",
+        "false where RTRL's cosine with the exact gradient is above .99, and that of k1 = k2 = 1 is not",
+        "Both make an update at every step; RTRL's influence matrix holds the whole past. With k1 = k2 = 1 the cosine "
+        "at the end of training is "
+        + _listed([f"{value:.2f} ({cell})" for cell, value in one.items()])
+        + f"; RTRL's {rtrl:.6f}.",
+    )
+
+
+def cosine_is_learning(of: Evidence) -> Belief:
+    """A gradient's direction is one thing among several."""
+    task, cells, algorithms = of.matrix
+    ranks, worst = {}, ("", 0.0, "", 0.0, "")
+    for cell in cells:
+        cosines = [of.fidelity("cosine", task=task, cell=cell, algorithm=name) for name in algorithms]
+        scores = [of.score(task, cell, name) for name in algorithms]
+        ranks[cell] = float(stats.spearmanr(cosines, [-score for score in scores]).statistic)
+        pairs = [
+            (scores[a] - scores[b], (algorithms[a], cosines[a], algorithms[b], cosines[b], cell))
+            for a in range(len(algorithms))
+            for b in range(len(algorithms))
+            if cosines[a] > cosines[b] + 0.1
+        ]
+        if pairs and (largest := max(pairs, key=lambda pair: pair[0]))[0] > 0 and (not worst[0] or cell == "rnn"):
+            worst = largest[1]
+    mean = math.fsum(ranks.values()) / len(ranks)
+    better, cosine, other, lower, cell = worst
+    told = "Rank correlation of cosine and score over the algorithms: " + _listed(
+        [f"{value:+.2f} ({name})" for name, value in ranks.items()]
+    )
+    if better:
+        told += (
+            f". Against it, on {cell}: `{better}` has cosine {cosine:.2f} and scores "
+            f"{_n(of.score(task, cell, better))}, `{other}` has {lower:.2f} and scores "
+            f"{_n(of.score(task, cell, other))}"
+        )
+    return Belief(
+        "A better cosine means better learning",
+        "true" if mean > 0.9 else "half true" if mean > 0.3 else "false",
+        f"rank correlation {mean:+.2f}",
+        "true where the rank correlation of cosine and final score, the mean over cells, is above .9, half true above "
+        ".3",
+        f"{told}. Lower scores are better.",
+    )
+
+
+_CUT = "truncated(k1=2, k2=2)"
+
+BELIEFS: tuple[Callable[[Evidence], Belief], ...] = (
+    only_for_rnns,
+    truncation_forgets,
+    exploding_is_fatal,
+    gates_cure,
+    shorter_mitigates,
+    rtrl_is_one_step,
+    cosine_is_learning,
+)
+
+
+def beliefs(found: Gradients) -> list[Belief]:
+    """Every belief with its verdict, from the results of `vanishing`."""
+    evidence = Evidence(found)
+    return [judge(evidence) for judge in BELIEFS]
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _n(value: float) -> str:
+    """Three digits."""
+    return "nothing: it diverged" if math.isnan(value) else f"{value:.3g}"
+
+
+def _power(value: float) -> str:
+    """As a power of ten where it is small.
+
+    >>> _power(3.2e-12), _power(0.25)
+    ('10^−11.5', '0.25')
+    """
+    return f"10^−{-math.log10(value):.1f}" if 0 < value < 1e-3 else f"{value:.2g}"
