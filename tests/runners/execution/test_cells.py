@@ -59,4 +59,4 @@ def test_kernels_are_prepared_for_those_that_use_them():
 def _names(configs):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "is_compiled", lambda name: False)
-        return kernels._missing(configs)
+        return kernels.missing(configs)

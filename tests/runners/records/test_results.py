@@ -29,5 +29,6 @@ def test_a_target_is_reached_at_the_first_point_that_is_as_good(config, better, 
     record = Record.model_validate({"key": "0" * 20, "config": config, "curve": curve, "steps": 300, "test": 0.4})
     group = SimpleNamespace(task="a", tuning=(), report=(record.key,), target=target)
     manifest = SimpleNamespace(groups=[group], tasks={"a": SimpleNamespace(metric=Metric("loss", better))})
-    (row,) = Results(None, manifest, {record.key: record}).runs.values()
+    store = SimpleNamespace(environment=dict)
+    (row,) = Results(store, manifest, {record.key: record}).runs.values()
     assert (row["steps_to_target"], row["seconds_to_target"]) == reached
