@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from throughtime.algorithms import Algorithm
-from throughtime.networks import CELLS, Cell, DiagonalCell, Network, make_network
+from throughtime.networks import CELLS, Cell, DiagonalCell, make_network
 from throughtime.parts import BadInput, Broken, Registry, Unavailable
 from throughtime.parts.containment import contained
-from throughtime.parts.registry import source_file, third_party
+from throughtime.parts.registry import parameters_of, source_file, third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
 from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite
 from throughtime.runners.suite.plugins import REGISTRIES
-from throughtime.runners.suite.suite import Suite, load_suite, suite_names
+from throughtime.runners.suite.suite import Experiment, Suite, load_suite, suite_names
 from throughtime.tasks import Task
 
 
@@ -182,11 +182,17 @@ def _algorithm(part: type[Algorithm] | Algorithm) -> list[str]:
     return [*lines, *_served(part)]
 
 
+UNITS = Experiment.model_fields["hidden_size"].default
+"""Of the networks that an algorithm is asked about: what a suite takes that says nothing."""
+
+
 def _served(part: type[Algorithm] | Algorithm) -> list[str]:
     """Which cells it serves, and why not the others; nothing where it refuses none."""
     cls = part if isinstance(part, type) else type(part)
     if cls.refuses is Algorithm.refuses:
         return []
+    if part is cls and any(value.default is inspect.Parameter.empty for value in parameters_of(cls).values()):
+        return ["cells:       told of one with its parameters: throughtime describe 'NAME(…)', as it is written above"]
     try:
         with contained(f"making {cls.__name__}"):
             algorithm = part if isinstance(part, Algorithm) else cls()
@@ -201,13 +207,9 @@ def _refusal(algorithm: Algorithm, cell: str) -> str:
     """Why it does not serve a cell; of one that fails when it is asked, which may know no such cells, that."""
     try:
         with contained(f"asking it whether it serves {cell}"):
-            return algorithm.refuses(_small(cell))
+            return algorithm.refuses(make_network(cell, input_size=1, hidden_size=UNITS, output_size=1, seed=0))
     except Broken as error:
         return str(error)
-
-
-def _small(cell: str) -> Network:
-    return make_network(cell, input_size=1, hidden_size=2, output_size=1, seed=0)
 
 
 def _brief(registry: Registry[Any], cls: type, name: str) -> str:

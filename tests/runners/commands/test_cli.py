@@ -148,6 +148,13 @@ def test_describe_takes_parameters():
     assert "exact_up_to: 6" in call("describe", "truncated(k1=2, k2=6)")
 
 
+def test_describe_tells_which_cells_an_algorithm_serves():
+    assert "cells:       gru, leaky, lstm, rnn\n             not elstm: on a diagonal" in call("describe", "ok")
+    assert "told of one with its parameters: throughtime describe 'NAME(…)'" in call("describe", "sparse_rtrl")
+    assert "cells:       gru, leaky, lstm, rnn\n" in call("describe", "sparse_rtrl(paths=32)")
+    assert "not rnn: a unit has 32 paths" in call("describe", "sparse_rtrl(paths=33)")
+
+
 def test_describe_tells_of_all_that_have_a_name():
     text = call("describe", "influence_balancing")
     assert "suite influence_balancing" in text
