@@ -217,7 +217,7 @@ def many() -> str:
     times = [
         f"{one['wall s']:.1f} s ({one['cpu s']:.1f} s of CPU) and {one['memory MB']:.0f} MB" for one in (second, table)
     ]
-    return f"""{found["runs"]:,} runs that do nothing, on {found["machine"]} beside other work
+    return f"""{found["runs"]:,} runs that do nothing, on {found["machine"]}
 (`python results/many_runs.py`); milliseconds a run:
 
 {body}
