@@ -38,6 +38,12 @@ class Look(NamedTuple):
 FAMILIES = ("full", "truncated", "online", "stochastic", "rtrl", "uoro", "readout_only")
 """What has a colour of its own, in every figure of every suite."""
 
+RELATIVES = (
+    *("checkpointed", "artbp", "adaptive", "dni", "fptt", "forward_errors", "blocked_rtrl"),
+    *("kf_rtrl", "ok", "sparse_rtrl", "layerwise_rtrl", "snap", "rflo", "eprop"),
+)
+"""So have these, of a palette of their own: more than ten colours can't be told apart without their markers."""
+
 SHADES = (0.0, -0.3, 0.35, -0.5, 0.55)
 """Of the same algorithm with other parameters: towards black, or towards white."""
 
@@ -49,13 +55,14 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     """
     import seaborn as sns
 
+    known = FAMILIES + RELATIVES
     bases = list(dict.fromkeys(name.partition("(")[0] for name in names))
-    others = {base: number for number, base in enumerate(base for base in bases if base not in FAMILIES)}
-    many = len(set(FAMILIES) | set(others)) > 10
-    palette = [*sns.color_palette("colorblind", 10), *sns.color_palette("husl", max(len(others), 1))]
+    others = [base for base in bases if base not in known]
+    palette = sns.color_palette("colorblind", 10)
     colours = dict(zip(FAMILIES, (palette[k] for k in (0, 1, 2, 3, 4, 5, 7)), strict=True))
-    free = palette[10:] if many else [palette[k] for k in (8, 9, 6)]
-    colours |= {base: free[k % len(free)] for base, k in others.items()}
+    colours |= dict(zip(RELATIVES, sns.husl_palette(len(RELATIVES), s=0.7, l=0.5), strict=True))
+    free = [palette[k] for k in (8, 9, 6)] if len(others) <= 3 else sns.color_palette("husl", len(others))
+    colours |= dict(zip(others, free, strict=False))
     found: dict[str, Look] = {}
     taken: set[Look] = set()
     of_base: dict[str, int] = {}
@@ -63,7 +70,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
         base = name.partition("(")[0]
         shade = SHADES[of_base.setdefault(base, 0) % len(SHADES)]
         of_base[base] += 1
-        place = FAMILIES.index(base) if base in FAMILIES else len(FAMILIES) + others[base]
+        place = (*known, *others).index(base)
         marker = MARKERS[(place + 7 * (of_base[base] - 1)) % len(MARKERS)]
         look = Look(_shaded(colours[base], shade), marker)
         found[name] = look._replace(marker=MARKERS[number % len(MARKERS)]) if look in taken else look

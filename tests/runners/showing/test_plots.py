@@ -8,9 +8,10 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from throughtime.algorithms import ALGORITHMS
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
-from throughtime.runners.showing.canvas import save_and_close, spread
+from throughtime.runners.showing.canvas import looks, save_and_close, spread
 from throughtime.runners.showing.frontier import frontier
 from throughtime.runners.showing.plots import draw_figures, write_figures
 from throughtime.runners.suite.fingerprint import key_of
@@ -191,6 +192,13 @@ def test_an_algorithm_has_one_colour_in_all_figures(drawn):
     colours = [[tuple(handle.get_color()) for handle in figures[name].legends[0].legend_handles] for name in NAMES]
     assert all(found == colours[0] for found in colours)
     assert len(set(colours[0])) == 2
+
+
+def test_an_algorithm_looks_the_same_whatever_stands_beside_it():
+    together = looks([*reversed(ALGORITHMS.names()), "my_idea"])
+    assert len(set(together.values())) == len({look.colour for look in together.values()}) == len(together)
+    for name in ALGORITHMS.names():
+        assert looks([name])[name] == looks(["another", name, "full(x=1)"])[name] == together[name]
 
 
 def test_a_curve_is_the_mean_over_seeds(drawn):
