@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,19 @@ def overhead(executor: Executor, jobs: list[Idle]) -> dict[str, float]:
     return {name: 1e3 * seconds / len(jobs) for name, seconds in found.items()}
 
 
+EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "made up": MadeUp,
+    "local": partial(Local, WORKERS),
+    "dask": partial(Dask, workers=WORKERS),
+}
+
+
+def as_client(name: str, jobs: list[Idle]) -> dict[str, float]:
+    """What an executor costs, and the most memory of this process."""
+    found = overhead(EXECUTORS[name](), jobs)
+    return {**found, "client's MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def command(*words: str) -> dict[str, float]:
     """Seconds and the most memory of a command: each in a process of its own, so the largest one so far is its own."""
     script = (
@@ -175,10 +190,10 @@ def measure() -> dict[str, Any]:
     suite = parse_suite(text(), "many", origin="many.toml")
     jobs = jobs_of(suite)
     found: dict[str, Any] = {"machine": machine("cpu"), "runs": len(jobs), "workers": WORKERS}
-    found["made up"] = {"workers": MADE_UP, **overhead(MadeUp(), jobs)}
-    print(found, flush=True)
-    for name, executor in (("local", Local(WORKERS)), ("dask", Dask(workers=WORKERS))):
-        found[name] = overhead(executor, jobs)
+    found["made up"] = {"workers": MADE_UP}
+    for name in EXECUTORS:
+        with ProcessPoolExecutor(1, get_context("spawn")) as client:  # the most memory so far is its own
+            found[name] = {**found.get(name, {}), **client.submit(as_client, name, jobs).result()}
         print(name, found[name], flush=True)
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder) / "many.toml", Path(folder) / "out"
@@ -191,7 +206,6 @@ def measure() -> dict[str, Any]:
         shown = "from throughtime.runners.commands.cli import main; main()"
         found["table"] = command(sys.executable, "-c", shown, "table", str(out))
     print(found, flush=True)
-    found["client memory MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return found
 
 

@@ -230,7 +230,8 @@ A second call that finds all {found["runs"]:,} finished takes {times[0]}, `throu
 
 
 def _overhead(found: dict[str, float]) -> dict[str, str]:
-    return {name.removesuffix(" ms"): f"{value:.1f}" for name, value in found.items() if name.endswith(" ms")}
+    milliseconds = {name.removesuffix(" ms"): f"{value:.1f}" for name, value in found.items() if name.endswith(" ms")}
+    return milliseconds | {"client's memory": "{:.0f} MB".format(found["client's MB"])}
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {

@@ -1,5 +1,6 @@
 """The committed reference results: they are what their records say, and they show what the README claims."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,16 @@ import pytest
 from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost import tables as costs
 from throughtime.runners.cost.store import load_costs
+from throughtime.runners.gradients.store import open_gradients
+from throughtime.runners.gradients.suite import load_gradient_suite
+from throughtime.runners.gradients.tables import markdown as gradient_tables
 from throughtime.runners.records.manifest import RunStore
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
-SUITES = ["quickstart", "forcing", "real", "influence_balancing"]
+SUITES = ["quickstart", "forcing", "real", "influence_balancing", "relatives"]
+LABORATORIES = ["cost", "gate", "vanishing", "many"]
 SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
@@ -36,7 +41,7 @@ def best_score(suite, task, cell):
 
 
 def test_every_reference_is_tested():
-    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, "cost", "gate"}
+    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, *LABORATORIES}
 
 
 @pytest.mark.parametrize("name", costs.FILES)
@@ -124,6 +129,53 @@ class TestReal:
 
     def test_text_is_learned(self):
         assert best_score("real", "text", "gru").mean < 2.4
+
+
+class TestRelatives:
+    def exact(self, cell):
+        """The algorithms whose gradient is the exact one in every run on a cell."""
+        runs = report_runs("relatives").query("cell == @cell and status == 'done'")
+        error = runs.groupby("algorithm")["relative_error"].max()
+        return {name.partition("(")[0] for name in error[error < 0.01].index}
+
+    def test_on_dense_cells_those_that_promise_it_are_exact(self):
+        for cell in ("rnn", "leaky", "gru"):
+            assert self.exact(cell) == {"full", "checkpointed", "rtrl", "blocked_rtrl", "forward_errors"}
+
+    def test_on_a_diagonal_cell_what_is_local_is_exact(self):
+        assert self.exact("lru") == {"full", "checkpointed", "rtrl", "forward_errors", "snap", "eprop"}
+
+    def test_of_two_layers_it_is_not(self):
+        for cell in ("lru(layers=2)", "elstm(layers=2)"):
+            assert self.exact(cell) == {"full", "rtrl"}
+
+
+class TestVanishing:
+    def found(self):
+        return open_gradients(REFERENCE / "vanishing")
+
+    def test_tables_follow_from_the_points(self):
+        assert (REFERENCE / "vanishing" / "table.md").read_text(encoding="utf-8") == gradient_tables(self.found())
+
+    def test_it_is_the_suite_that_ships(self):
+        assert self.found().suite == load_gradient_suite("vanishing")
+
+    def test_every_point_was_measured(self):
+        assert {record.status for record in self.found().records.values()} == {"done"}
+
+    def test_reach_at_two_hundred_steps_is_in_the_textbooks_order(self):
+        reach = self.found().frame("reach").query("task.str.startswith('first_symbol') and moment == 'start'")
+        gain = reach[reach["lag"] == reach["lag"].max()].groupby("cell")["gain"].median()
+        order = ["rnn(init='orthogonal')", "lstm(forget_bias=1.0)", "gru", "lstm", "rnn"]
+        assert list(gain.astype(float).sort_values(ascending=False).index) == order
+
+
+def test_ten_thousand_runs_stay_pleasant():
+    found = json.loads((REFERENCE / "many" / "measured.json").read_text(encoding="utf-8"))
+    assert max(found[executor]["wall ms"] for executor in ("local", "dask")) <= 10
+    assert found["second call"]["wall s"] <= 10
+    assert found["table"]["wall s"] <= 5
+    assert max(found[executor]["client's MB"] for executor in ("local", "dask")) <= 500
 
 
 class TestInfluenceBalancing:
