@@ -54,23 +54,23 @@ SHAPES = {
 """The last one's median is where the normal distribution of four runs in five has reached 0.5 / 0.8."""
 
 COLUMNS = {
-    "coverage": "mean in its 95 % interval",
-    "difference": "some difference wrong",
-    "beats": "some verdict wrong",
+    "coverage": "mean in interval",
+    "difference": "wrong difference",
+    "beats": "wrong verdict",
     "any": "any wrong mark",
-    "beats, of means": "some verdict wrong of means",
+    "beats, of means": "wrong of means",
     "difference found": "difference found",
     "beats found": "verdict found",
 }
 
 
 LEGEND = f"""\
-{INTERVALS:,} intervals, and {TABLES:,} tables of {ROWS} rows that are one and the same algorithm, for each line.
-*mean in its interval*: how often. *some difference wrong*: a row is said to differ from the first. *some verdict
-wrong*: a row is said to beat the median of its own distribution; *any wrong mark*: either. *of means*: a row is said to
-beat the mean of its distribution, for who reads "beats" as a claim on means. Verdicts are counted where lower and where
-higher is better, and the worse is told. *found*: how often a row that is better than the others by {APART:g} standard
-deviations of a score is said to differ, and to beat their median."""
+Per cent, of {INTERVALS:,} 95 % intervals and of {TABLES:,} tables of {ROWS} rows that are one and the same algorithm.
+*wrong difference*: some row is said to differ from the first. *wrong verdict*: some row is said to beat the median of
+its own distribution; *any wrong mark*: either. *wrong of means*: some row is said to beat the mean of its distribution,
+for who reads "beats" as a claim on means. Verdicts are counted where lower and where higher is better, and the worse is
+told. *found*: of {FOUND} tables in which one row is better than the others by {APART:g} standard deviations of a
+score, how often it is said to differ, and to beat their median."""
 
 
 def measured(
@@ -115,10 +115,10 @@ def _beaten(table: Sequence[Sequence[float]], reference: float, better: str) -> 
 
 
 def report(frame: pd.DataFrame) -> str:
-    """The table as Markdown, in per cent."""
+    """The table as Markdown."""
     rows = [
         {"scores": row["shape"], "seeds": str(row["seeds"])}
-        | {words: f"{row[name]:.1%}" for name, words in COLUMNS.items()}
+        | {words: f"{100 * row[name]:.1f}" for name, words in COLUMNS.items()}
         for _, row in frame.iterrows()
     ]
     body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)

@@ -36,7 +36,7 @@ def best_score(suite, task, cell):
 
 
 def test_every_reference_is_tested():
-    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, "cost", "gate"}
+    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, "cost", "gate", "statistics"}
 
 
 @pytest.mark.parametrize("name", costs.FILES)

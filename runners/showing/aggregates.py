@@ -18,7 +18,7 @@ def mean_ranks(scores: np.ndarray, better: list[str]) -> np.ndarray:
     [2.0, 1.75, 2.25]
     """
     signs = np.array([1.0 if one == "lower" else -1.0 for one in better])
-    return stats.rankdata((scores.T * signs).T, axis=1).mean(axis=0)
+    return np.asarray(stats.rankdata((scores.T * signs).T, axis=1).mean(axis=0))
 
 
 def interquartile_mean(values: np.ndarray) -> float:
@@ -46,4 +46,4 @@ def performance_profile(costs: np.ndarray, factors: list[float]) -> np.ndarray:
     """
     best = costs.min(axis=1, keepdims=True)
     within = costs[..., None] <= best[..., None] * np.asarray(factors)
-    return (within & np.isfinite(costs)[..., None]).mean(axis=0)
+    return np.asarray((within & np.isfinite(costs)[..., None]).mean(axis=0))

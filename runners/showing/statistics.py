@@ -8,7 +8,7 @@ that are said to be beaten, 2 % for differences. How often it is wrong for score
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,9 +68,9 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - reach, mean + reach, n)
 
 
-def bounds(values: Sequence[float]) -> tuple[float, float]:
+def bounds(values: Iterable[float]) -> tuple[float, float]:
     """An interval's ends, as seaborn asks for them."""
-    found = interval(values)
+    found = interval([*values])
     return found.low, found.high
 
 
@@ -190,18 +190,15 @@ def _variance(sample: np.ndarray) -> float:
 def _p(differences: np.ndarray, rounding: float, error: float) -> float:
     """Two-sided, of the t-test (Student 1908) that the mean is zero; its limit where all are equal up to rounding.
 
-    An error besides the seeds' adds its square to theirs; the freedom is then Welch and Satterthwaite's (1947).
+    An error besides the seeds' adds its square to theirs. The freedom stays theirs, which is the safe side.
     """
     n = len(differences)
     if n < 2:
         return math.nan
-    mean, seeds = float(differences.mean()), 0.0
-    if np.ptp(differences) > rounding:
-        seeds = _variance(differences) / n
-    if not seeds and (not error or abs(mean) <= rounding):
-        return 0.0 if abs(mean) > rounding else 1.0
-    total = seeds + error**2
-    if not seeds:
-        return float(2 * special.ndtr(-abs(mean) / math.sqrt(total)))
-    freedom = (n - 1) * min((total / seeds) ** 2, 1e9)
-    return float(2 * special.stdtr(freedom, -abs(mean) / math.sqrt(total)))
+    mean = float(differences.mean())
+    seeds = _variance(differences) / n if np.ptp(differences) > rounding else 0.0
+    if abs(mean) <= rounding and not seeds:
+        return 1.0
+    if not (total := math.hypot(math.sqrt(seeds), error)):
+        return 0.0
+    return float(2 * special.stdtr(n - 1, -abs(mean) / total))
