@@ -178,6 +178,7 @@ def test_runs_that_diverged_are_not_better():
     [
         ([1.0] * 8, 1.1, 2**-8),
         ([1.0] * 8, 1.0, 1.0),
+        ([0.5] * 7 + [1.0], 1.0, 9 * 2**-8),  # the last one is not better
         ([0.1 + 0.2] * 8, 0.3, 1.0),  # better by rounding alone
         ([k * 1e-17 for k in range(8)], 0.2, 2**-8),  # their spread is rounding on a floor of 0.2
         ([1.0], 9.0, 1.0),

@@ -16,6 +16,7 @@ from throughtime.runners.records.record import Record
 from throughtime.runners.showing import tables
 from throughtime.runners.showing.rows import cells, headings, protocol, short_cells, short_headings
 from throughtime.runners.showing.screen import print_tables
+from throughtime.runners.showing.statistics import paired_difference
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.suite.suite import Choice, parse_suite
@@ -187,6 +188,16 @@ def test_unsupported_differences_are_marked(results):
     assert marked["rtrl"] == "~+0.0025"
     assert marked["truncated(k1=1, k2=2)"] == "+0.1925"
     assert marked["full"] == ""
+
+
+def test_differences_are_judged_by_the_number_of_rows(results):
+    gaps = [0.01, 0.02, 0.03, -0.01, 0.02, 0.01, 0.02, 0.03]
+    close = [one + gap for one, gap in zip(SCORES["full"], gaps, strict=True)]
+    alone, full = dict(enumerate(close)), dict(enumerate(SCORES["full"]))
+    assert paired_difference(alone, full).supported
+    found = rows(results({"full": SCORES["full"], **dict.fromkeys([*SCORES][1:], close)}))
+    assert found["rtrl"].difference.p == pytest.approx(3 * paired_difference(alone, full).p)
+    assert found["rtrl"].difference.supported is False
 
 
 FAILED = {
