@@ -2,20 +2,21 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from throughtime.algorithms import make_algorithm
-from throughtime.runners import load_results, load_suite
+from throughtime.runners import load_suite
 from throughtime.runners.cost.scaling import TOLERANCE, Quantity
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.cost.suite import LETTERS
 from throughtime.runners.gradients.beliefs import Belief, beliefs
 from throughtime.runners.gradients.store import open_gradients
-from throughtime.runners.showing.statistics import supported_better
+from throughtime.runners.showing.statistics import LEAST_SEEDS
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
+from throughtime.runners.showing.verdicts import NOT_LEARNED, TOO_FEW
 from throughtime.runners.showing.words import bytes_in_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,24 +36,27 @@ def which() -> str:
 
 
 def _runs(table: TaskTable) -> list[Row]:
-    return [row for row in table.rows if row.kind == "run" and row.score is not None and row.verdict != "not learned"]
+    return [row for row in table.rows if row.kind == "run" and row.score is not None and row.verdict != NOT_LEARNED]
 
 
 def _as_good_as_full(table: TaskTable) -> list[Row]:
-    """Those that no test finds worse than full BPTT."""
+    """Those that no test finds worse than full BPTT; empty where one has too few seeds to be tested."""
     sign = 1 if table.metric.better == "lower" else -1
+    rows = [row for row in _runs(table) if row.difference is None or row.difference.supported is not None]
+    if len(rows) < len(_runs(table)):
+        return []
     return [
         row
-        for row in _runs(table)
+        for row in rows
         if row.difference is None or not (row.difference.supported and sign * row.difference.interval.mean > 0)
     ]
 
 
-def _cheapest(table: TaskTable, cost: str) -> Row:
-    return min(_as_good_as_full(table), key=lambda row: row.costs[cost] or math.inf)
+def _cheapest(table: TaskTable, cost: str) -> Row | None:
+    return min(_as_good_as_full(table), key=lambda row: row.costs[cost] or math.inf, default=None)
 
 
-WISHES: dict[str, Callable[[TaskTable], Row]] = {
+WISHES: dict[str, Callable[[TaskTable], Row | None]] = {
     "the best score": lambda table: _runs(table)[0],
     "as little memory as possible, no worse than `full`": lambda table: _cheapest(table, "peak_bytes"),
     "as little time as possible, no worse than `full`": lambda table: _cheapest(table, "wall_per_step"),
@@ -66,7 +70,9 @@ WISHES: dict[str, Callable[[TaskTable], Row]] = {
 }
 
 
-def _answer(table: TaskTable, row: Row) -> str:
+def _answer(table: TaskTable, row: Row | None) -> str:
+    if row is None:
+        return TOO_FEW
     memory, wall = row.costs["peak_bytes"] or 0.0, row.costs["wall_per_step"] or 0.0
     assert row.score is not None
     return f"`{row.name}`: {row.score.mean:.4f}, {bytes_in_words(memory)}, {1e3 * wall:.2g} ms a step"
@@ -85,11 +91,14 @@ def _limits() -> str:
     steps = " and ".join(str(one.budget) for one in suite.experiments)
     units = max(one.hidden_size for one in suite.experiments)
     metrics = "; ".join(f"{table.task.partition('(')[0]}: {table.metric.name}" for table in tables)
+    unproven = "What a test over so few seeds does not find is not proven equal"
+    if seeds < LEAST_SEEDS:
+        unproven = "So few seeds allow no verdict"
     return (
         f"Test scores ({metrics}; lower is better), peak memory of 16 sequences' updates, time of a training step of a "
         f"batch.\n\n**What this does not show.** These are small problems: {units} units, {steps}, {seeds} seeds, "
-        f"{rates} learning rates tried for each algorithm. What a test over so few seeds does not find is not proven "
-        "equal, and longer dependencies, other cells and larger networks may rank otherwise: run a suite of your own."
+        f"{rates} learning rates tried for each algorithm. {unproven}, and longer dependencies, other cells and larger "
+        "networks may rank otherwise: run a suite of your own."
     )
 
 
@@ -102,12 +111,38 @@ def real() -> str:
     """For each task of the suite `real`, the best run beside the best floor and the best classical method."""
     tables = summarise(REFERENCE / "real").tables
     rows = [_best_of(table) for table in tables]
-    beaten, unbeaten = (_tasks(tables, won) for won in (True, False))
-    words = f"A recurrent network beats the best classical method on {_listed(beaten)}"
-    words += f"; on {_listed(unbeaten)} none does." if unbeaten else "."
     body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    how = "A method is beaten where a t-test over three seeds says so (5 %). The best run is the best row of a table on"
-    return f"{body}\n\n{words} {how} this very test data, which flatters it a little."
+    return f"{body}\n\n{_networks_and_classics(tables)} {FLATTERED}"
+
+
+FLATTERED = (
+    "A method is beaten where the verdict of a table says so. The best run is the best row of a table on this very "
+    "test data, which flatters it a little; other test data might decide otherwise, and how much it might is in the "
+    "verdicts on accuracies alone."
+)
+
+
+def _networks_and_classics(tables: Sequence[TaskTable]) -> str:
+    """On which tasks a run beats every baseline, on which none does, and on which the seeds are too few to tell."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(table.task.partition("(")[0] for table in tables):
+        found.setdefault(_best_known([one for one in tables if one.task.partition("(")[0] == name]), []).append(name)
+    words = {
+        "beaten": "a recurrent network beats the best classical method on {}",
+        "unbeaten": "on {} none is found to",
+        TOO_FEW: "on {} there are too few seeds for a verdict",
+    }
+    told = "; ".join(words[one].format(_listed(found[one])) for one in words if one in found)
+    return f"{told[:1].upper()}{told[1:]}."
+
+
+def _best_known(tables: Sequence[TaskTable]) -> str:
+    """Of the tables of one task: whether a run beats the best baseline, or the floor where there is none."""
+    verdicts = []
+    for table in tables:
+        known = next((row.name for row in table.rows if row.kind == "baseline"), table.floor and table.floor.name)
+        verdicts += [known in row.beaten or row.verdict for row in table.rows if row.kind == "run"]
+    return "beaten" if True in verdicts else TOO_FEW if TOO_FEW in verdicts else "unbeaten"
 
 
 def forcing() -> str:
@@ -234,9 +269,14 @@ def _overhead(found: dict[str, float]) -> dict[str, str]:
     return milliseconds | {"client's memory": "{:.0f} MB".format(found["client's MB"])}
 
 
+def coverage() -> str:
+    """How often intervals, marks and verdicts are wrong."""
+    return (REFERENCE / "statistics" / "coverage.md").read_text(encoding="utf-8").strip()
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"which": which},
-    "docs/results.md": {"quickstart table": whole_table, "real": real},
+    "docs/results.md": {"quickstart table": whole_table, "coverage": coverage, "real": real},
     "docs/forcings.md": {"forcing": forcing},
     "docs/cost.md": {"cost": cost},
     "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},
@@ -268,19 +308,6 @@ def _best_of(table: TaskTable) -> dict[str, str]:
         "best classical method": "" if baseline is None else f"{_number(baseline)} ({baseline.name})",
         "verdict": run.verdict,
     }
-
-
-def _tasks(tables: tuple[TaskTable, ...], won: bool) -> list[str]:
-    """The tasks on which a run beats every baseline, or those on which none does."""
-    names = {table.task.partition("(")[0]: False for table in tables}
-    results = load_results(REFERENCE / "real").query("purpose == 'report' and status == 'done'")
-    for table in tables:
-        best = next((row.score for row in table.rows if row.kind == "baseline"), None)
-        runs = results[(results["task"] == table.task) & (results["cell"] == table.cell)]
-        for _, scores in runs.groupby("algorithm")["test"]:
-            beats = best is None or supported_better(scores.to_list(), best.mean, table.metric.better)
-            names[table.task.partition("(")[0]] |= beats
-    return [name for name, beats in names.items() if beats == won]
 
 
 def _listed(names: list[str]) -> str:

@@ -16,8 +16,8 @@ from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
-SUITES = ["quickstart", "forcing", "real", "influence_balancing", "relatives"]
-LABORATORIES = ["cost", "gate", "vanishing", "many"]
+SUITES = ["quickstart", "forcing", "real", "influence_balancing"]
+LABORATORIES = ["cost", "gate", "vanishing", "many", "statistics"]
 SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
@@ -129,25 +129,6 @@ class TestReal:
 
     def test_text_is_learned(self):
         assert best_score("real", "text", "gru").mean < 2.4
-
-
-class TestRelatives:
-    def exact(self, cell):
-        """The algorithms whose gradient is the exact one in every run on a cell."""
-        runs = report_runs("relatives").query("cell == @cell and status == 'done'")
-        error = runs.groupby("algorithm")["relative_error"].max()
-        return {name.partition("(")[0] for name in error[error < 0.01].index}
-
-    def test_on_dense_cells_those_that_promise_it_are_exact(self):
-        for cell in ("rnn", "leaky", "gru"):
-            assert self.exact(cell) == {"full", "checkpointed", "rtrl", "blocked_rtrl", "forward_errors"}
-
-    def test_on_a_diagonal_cell_what_is_local_is_exact(self):
-        assert self.exact("lru") == {"full", "checkpointed", "rtrl", "forward_errors", "snap", "eprop"}
-
-    def test_of_two_layers_it_is_not(self):
-        for cell in ("lru(layers=2)", "elstm(layers=2)"):
-            assert self.exact(cell) == {"full", "rtrl"}
 
 
 class TestVanishing:

@@ -26,7 +26,7 @@ def _facts(task: str, state: TaskState, known: TaskFacts | None) -> TaskFacts:
     if state.obstacle is not None:
         return TaskFacts(fingerprint="", metric=kind.metric, references=())
     mark = Code((kind.__module__,), state.checksum).fingerprint(arithmetic("cpu"))
-    if known is not None and known.fingerprint == mark:
+    if known is not None and known.fingerprint == mark and known.test_sequences:
         return known
     if state.facts is not None:
         return state.facts.model_copy(update={"fingerprint": mark})

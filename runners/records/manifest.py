@@ -17,7 +17,15 @@ from .store import Asked, Key, Store
 
 
 class TaskFacts(BaseModel):
-    """What a table needs to know of a task."""
+    """What a table needs to know of a task.
+
+    Attributes:
+        fingerprint: of the task's code and data.
+        metric: of its scores.
+        references: what the scores stand beside.
+        horizon: the steps of free running.
+        test_sequences: of its test data, and test_targets: in all of them; 0 where it was not asked.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,11 +33,15 @@ class TaskFacts(BaseModel):
     metric: Metric
     references: tuple[Reference, ...]
     horizon: Whole = 0
+    test_sequences: Whole = 0
+    test_targets: Whole = 0
 
     @classmethod
     def of(cls, task: Task, fingerprint: str = "") -> "TaskFacts":
         """What a task tells of itself; `ValueError` where that can't be shown, a reference that is no number say."""
         told = {"metric": task.metric, "references": tuple(task.references()), "horizon": task.horizon}
+        test = task.test()
+        told |= {"test_sequences": test.size, "test_targets": test.total}
         try:
             return cls.model_validate({"fingerprint": fingerprint, **told})
         except ValidationError as error:

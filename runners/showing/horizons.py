@@ -6,6 +6,7 @@ import pandas as pd
 
 from .canvas import STYLES, Level, canvas, legend, looks, name_at_edge, nothing, plain_log, whole_numbers
 from .panels import ByRun
+from .statistics import bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +44,7 @@ def horizons(drawing: "Drawing") -> "Figure":
                 markers={name: look.marker for name, look in known.items()},
                 dashes=False,
                 markevery=-(-int(frame["lead"].max()) // MARKS),
-                errorbar=("ci", 95),
-                seed=0,
+                errorbar=bounds,
                 legend=False,
                 ax=ax,
             )

@@ -1,6 +1,6 @@
 """A results directory as figures: accuracy against cost, learning curves over steps and seconds, gradients.
 
-An algorithm has the same colour in every figure, floors and optima are drawn in, and bands are 95 % bootstrap intervals
+An algorithm has the same colour in every figure, floors and optima are drawn in, and bands are 95 % t intervals
 over seeds. A run that ended early leaves the mean that it was part of, so every panel names those that did, and a cross
 marks where. The plotting libraries are imported when a figure is drawn: they take seconds to load.
 """
@@ -22,6 +22,7 @@ from .canvas import as_text, canvas, is_marked, legend, nothing, plain_log, save
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing, score_axes
+from .statistics import bounds
 from .strips import ended
 
 if TYPE_CHECKING:
@@ -99,8 +100,7 @@ def _line(axes: "Axes", drawing: Drawing, frame: pd.DataFrame, x: str, y: str) -
         hue="algorithm",
         hue_order=drawing.algorithms,
         palette={name: look.colour for name, look in drawing.looks.items()},
-        errorbar=("ci", 95),
-        seed=0,
+        errorbar=bounds,
         style="algorithm",
         style_order=drawing.algorithms,
         markers={name: look.marker for name, look in drawing.looks.items()},

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from throughtime.runners.suite.suite import Choice
 
-from .statistics import Interval
+from .statistics import Interval, seeds_needed
 from .summary import Row, TaskTable
-from .words import memory_in_words, number_in_words
+from .verdicts import SHARES
+from .words import counted, memory_in_words, number_in_words
 
 HEADINGS = [
     "algorithm",
@@ -32,17 +33,21 @@ HEADINGS = [
 LEGEND = """\
 - Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
   dependency, *baseline* is a classical method, *optimum* the best that is possible.
-- score: mean over seeds on test data [95 % bootstrap interval; with few seeds it is too short: three seeds' is their
-  range and holds the true mean three times in four]. floor: the best floor, beside every score.
-- verdict: "not learned": the mean is not better than the floor by 1 %; "beats X": the best reference that the scores
-  beat by a t-test over seeds (5 %).
+- score: mean over seeds on test data [95 % t interval over seeds: exact for normal scores, and docs/results.md tells
+  how often it holds others; it may reach beyond what a metric can be]. floor: the best floor, beside every score.
+- verdict: "not learned": the mean is not better than the floor by 1 %, which needs no test. "beats X" names the best
+  reference that the mean beats, and says that more than half of all runs would (sign test, in which diverged runs
+  count as worse; a t-test of the mean must agree). ~ stands before what the seeds do not support: "beats the floor,
+  ~X". A table has some wrong verdict in 4 % of the cases at most (Holm, over its rows). "too few seeds for a verdict":
+  so few that no scores could support one, fewer than 5 for one row and fewer than 8 for seven.
 - vs full: mean difference to full BPTT in the same forcing, paired by seed. ~ marks what the seeds do not support
-  (t-test, 5 %).
+  (paired t-test, 2 %, Holm over the table's rows); in brackets, not judged: there are fewer than 5 seeds.
 - Where a task's inputs are its own past: score is one step ahead, given the truth at every step; free-running is the
   score over the horizon that stands above the table when the network gets nothing but its own output, with the best
   floor that runs free beside it; exposure bias is free-running less the score one step ahead on the same targets,
   those that follow an origin. Learning rates are chosen by the score.
-- The tests are over seeds; that the test data is a sample too is not in them: a small test set deserves more doubt.
+- The test data is a sample too. Its error is in the tests where scores are accuracies, as if the sequences of two rows
+  were different ones, which is the most that it can be; of other metrics it is in none: little data deserves doubt.
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
   held still meanwhile. bias: of the mean gradient at the end of training, relative to the exact one's norm, ± its
   standard error where the algorithm draws at random. 90 % lag: beyond so many steps back lies less than a tenth of the
@@ -90,6 +95,9 @@ def short_cells(table: TaskTable, row: Row) -> list[str]:
     return [words.get(name, "") for name in short_headings(table)]
 
 
+_MARKED = {True: "{}", False: "~{}", None: "({})"}
+
+
 def _words(table: TaskTable, row: Row) -> dict[str, str]:
     digits = table.decimals
     if row.kind != "run":
@@ -102,7 +110,7 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
     difference = ""
     if row.difference is not None:
         mean = round(row.difference.interval.mean, digits) + 0.0  # never −0.0000
-        difference = f"{'' if row.difference.supported else '~'}{mean:+.{digits}f}"
+        difference = _MARKED[row.difference.supported].format(f"{mean:+.{digits}f}")
     cosine, wall, memory = (row.costs.get(name) for name in ("cosine", "wall_per_step", "peak_bytes"))
     mean_memory = row.costs.get("mean_peak_bytes")
     free_floor = None if table.free_floor is None else table.free_floor.free
@@ -212,6 +220,14 @@ def heading(table: TaskTable) -> str:
 
 
 def protocol(table: TaskTable) -> str:
-    """What was held equal, and how it was tuned."""
+    """What was held equal, how it was tuned, whether the seeds are enough, and how large the test data is."""
     words = f"{table.protocol[:1].upper()}{table.protocol[1:]}"
+    rows = [row for row in table.rows if row.kind == "run" and row.score]
+    needed = seeds_needed(len(rows))
+    if rows and max(row.planned for row in rows) < needed:
+        words += f" (too few for a verdict: {len(rows)} rows need {needed})"
+    if table.test_sequences:
+        size = f"{counted(table.test_sequences, 'sequence')} with {counted(table.test_targets, 'target')}"
+        tests = "the tests" if table.metric.name in SHARES else "no test"
+        words += f"; test data: {size}, whose sampling error is in {tests}"
     return f"{words}; free running over {table.horizon} steps" if table.horizon else words

@@ -6,6 +6,7 @@ import pandas as pd
 
 from .canvas import nothing
 from .panels import Drawing
+from .statistics import bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def ended(ax: "Axes", drawing: Drawing, runs: pd.DataFrame, column: str, label: 
     shared |= {"palette": colours, "legend": False, "ax": ax}
     sns.stripplot(**shared, size=4, alpha=0.5, jitter=False)
     shared["markers"] = [drawing.looks[name].marker for name in names]
-    sns.pointplot(**shared, linestyle="none", errorbar=("ci", 95), seed=0)
+    sns.pointplot(**shared, linestyle="none", errorbar=bounds)
     ax.set_xlim(left=-0.02 * ax.get_xlim()[1])  # a mark at 0 whole
     ax.tick_params(axis="y", labelsize=8)
     ax.set(xlabel=label, ylabel="algorithm")

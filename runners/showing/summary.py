@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from throughtime.parts.text import one_line
-from throughtime.runners.records.manifest import GroupKeys
+from throughtime.runners.records.manifest import GroupKeys, TaskFacts
 from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Choice, Experiment
 from throughtime.tasks import Metric, Reference
 
-from .statistics import Difference, Interval, interval, paired_difference, supported_better
+from .statistics import Difference, Interval, corrected, interval, paired_difference
+from .verdicts import Scores, test_error, verdicts
 
 COSTS = (
     "wall_per_step",
@@ -44,9 +45,6 @@ COSTS = (
 TIMES = ("wall_per_step", "cpu_per_step", "seconds_to_target")
 """Those that are a machine's own: of its runs alone."""
 
-MARGIN = 0.01
-"""By how much of its value a floor must be beaten: test data is a sample, and a floor is often an expectation."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -56,10 +54,11 @@ class Row:
         name: the algorithm's spec, or the reference's name.
         kind: "run", "floor", "baseline" or "optimum".
         score: over the seeds whose run is done; for a reference its value; None where no run is done.
+        by_seed: the scores.
         forcing: the forcing's spec; empty for a reference.
         free: as `score`, running free over the task's horizon; None where the task has no feedback.
         exposure_bias: the free-running score less the score one step ahead on the same targets.
-        verdict: what the score shows.
+        verdict: what the score shows, in words; beaten: the references that it beats with support, by name.
         difference: to full BPTT in the same forcing; None for references and full itself.
         choice: what tuning chose.
         statuses: how many report runs ended in which way.
@@ -72,10 +71,12 @@ class Row:
     name: str
     kind: str
     score: Interval | None
+    by_seed: dict[int, float] = field(default_factory=dict)
     forcing: str = ""
     free: Interval | None = None
     exposure_bias: Interval | None = None
     verdict: str = ""
+    beaten: tuple[str, ...] = ()
     difference: Difference | None = None
     choice: Choice | None = None
     statuses: dict[str, int] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class TaskTable:
         floor: the best floor.
         free_floor: the best one running free.
         horizon: the steps of free running; 0 where the task has no feedback.
+        test_sequences: of the test data, and test_targets: in all of them; 0 where the manifest does not tell.
     """
 
     task: str
@@ -103,6 +105,8 @@ class TaskTable:
     protocol: str
     rows: tuple[Row, ...]
     horizon: int = 0
+    test_sequences: int = 0
+    test_targets: int = 0
 
     @property
     def forcings(self) -> list[str]:
@@ -160,14 +164,12 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         default=None,
     )
     reported = [_runs(results, group.report) for group in groups]
-    full = {
-        group.forcing: _scores(runs, "test")
-        for group, runs in zip(groups, reported, strict=True)
-        if group.algorithm == "full"
-    }
+    scores = [Scores(_scores(runs, "test"), sum(run["status"] == "diverged" for run in runs)) for runs in reported]
+    judged = verdicts(scores, facts.metric, facts.references, facts.test_sequences)
+    differences = _differences(groups, scores, facts)
     rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
-    for group, runs in zip(groups, reported, strict=True):
-        values, free, bias = (_scores(runs, column) for column in ("test", "free", "exposure_bias"))
+    for group, runs, own, verdict, difference in zip(groups, reported, scores, judged, differences, strict=True):
+        free, bias = (_scores(runs, column) for column in ("free", "exposure_bias"))
         done = [run for run in runs if run["status"] == "done"]
         failed = [run for run in runs if run["status"] != "done"]
         timed = [run for run in done if run["machine"] == results.timed_on]
@@ -175,14 +177,14 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
             Row(
                 name=group.algorithm,
                 kind="run",
-                score=_interval(values),
+                score=_interval(own.by_seed),
+                by_seed=own.by_seed,
                 forcing=group.forcing,
                 free=_interval(free),
                 exposure_bias=_interval(bias),
-                verdict=_verdict(list(values.values()), facts.metric, facts.references),
-                difference=None
-                if group.algorithm == "full"
-                else paired_difference(values, full.get(group.forcing, {})),
+                verdict=verdict.words,
+                beaten=verdict.beaten,
+                difference=difference,
                 choice=group.choice,
                 statuses=dict(Counter(run["status"] for run in runs)),
                 planned=experiment.seeds,
@@ -193,7 +195,22 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
     protocol = _protocol(experiment, cell)
-    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), facts.horizon)
+    sizes = facts.horizon, facts.test_sequences, facts.test_targets
+    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes)
+
+
+def _differences(groups: Sequence[GroupKeys], scores: Sequence[Scores], facts: TaskFacts) -> list[Difference | None]:
+    """To full BPTT in the same forcing, judged together; None for full itself, and where there is none."""
+    full = {group.forcing: own for group, own in zip(groups, scores, strict=True) if group.algorithm == "full"}
+    found: list[Difference | None] = []
+    for group, own in zip(groups, scores, strict=True):
+        other = full.get(group.forcing)
+        if group.algorithm == "full" or not other or not (own.by_seed and other.by_seed):
+            found.append(None)
+            continue
+        error = test_error(facts.metric, (own.mean, other.mean), facts.test_sequences)
+        found.append(paired_difference(own.by_seed, other.by_seed, error))
+    return corrected(found)
 
 
 def _runs(results: Results, keys: Iterable[str]) -> list[dict[str, Any]]:
@@ -216,24 +233,6 @@ def _interval(scores: Mapping[int, float]) -> Interval | None:
 
 def _exactly(value: float | None) -> Interval | None:
     return None if value is None else Interval(value, value, value, 0)
-
-
-def _verdict(values: Sequence[float], metric: Metric, references: Sequence[Reference]) -> str:
-    """What the scores beat. Not better than the best floor on average: "not learned"; ~ where the seeds do not tell."""
-    if not values:
-        return ""
-    sign = 1 if metric.better == "lower" else -1
-    ordered = sorted(references, key=lambda reference: sign * reference.value)
-    floor = next((reference for reference in ordered if reference.kind == "floor"), None)
-    if floor is not None:
-        to_beat = floor.value - sign * MARGIN * abs(floor.value)
-        if sign * sum(values) / len(values) >= sign * to_beat:
-            return "not learned"
-        if not supported_better(values, to_beat, metric.better):
-            return "~beats the floor"
-    beatable = [reference for reference in ordered if reference.kind != "optimum"]  # below it is luck of the test data
-    beaten = next((one for one in beatable if supported_better(values, one.value, metric.better)), None)
-    return f"beats {'the floor' if beaten.kind == 'floor' else beaten.name}" if beaten else ""
 
 
 def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -8,6 +8,7 @@ import pandas as pd
 from throughtime.runners.records.files import write_text
 
 from .latex import latex
+from .overall import block_markdown, blocks
 from .rows import LEGEND, cells, heading, headings, protocol, short_cells, short_headings, waiting
 from .summary import COSTS, Row, Summary, TaskTable, summarise
 from .words import markdown_table
@@ -15,7 +16,7 @@ from .words import markdown_table
 
 def markdown(summary: Summary) -> str:
     """The whole tables as Markdown, with what the columns mean."""
-    return "\n\n".join([*_parts(summary, headings, cells), LEGEND])
+    return "\n\n".join([*_parts(summary, headings, cells), *map(block_markdown, blocks(summary.tables)), LEGEND])
 
 
 def short_markdown(summary: Summary) -> str:
@@ -68,6 +69,7 @@ def csv(summary: Summary) -> str:
                     "difference_low": difference.interval.low if difference else None,
                     "difference_high": difference.interval.high if difference else None,
                     "difference_p": difference.p if difference else None,
+                    "difference_supported": difference.supported if difference else None,
                     "learning_rate": choice.learning_rate if choice else None,
                     "clip_norm": choice.clip_norm if choice else None,
                     **{name: row.costs.get(name) for name in COSTS},

@@ -58,6 +58,15 @@ def number_in_words(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "target"), counted(1200, "target")
+    ('1 target', '1,200 targets')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def bytes_in_words(size: float) -> str:
     """Three digits, or all before the point, and the unit.
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
 from throughtime.runners.showing import tables
-from throughtime.runners.showing.rows import cells, headings, short_cells, short_headings
+from throughtime.runners.showing.rows import cells, headings, protocol, short_cells, short_headings
 from throughtime.runners.showing.screen import print_tables
+from throughtime.runners.showing.statistics import paired_difference
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.suite.suite import Choice, parse_suite
@@ -28,7 +29,7 @@ algorithms = ["full", "rtrl", "truncated(k1=1, k2=2)", "readout_only"]
 learning_rates = [0.1, 0.01]
 clip_norms = [1.0]
 budget = { steps = 1000 }
-seeds = 3
+seeds = SEEDS
 """
 LOWER = Metric("loss", better="lower")
 REFERENCES = (
@@ -38,19 +39,21 @@ REFERENCES = (
     Reference("best", 0.1, "optimum", "by hand"),
 )
 SCORES = {
-    "full": [0.30, 0.32, 0.34],
-    "rtrl": [0.31, 0.30, 0.35],
-    "truncated(k1=1, k2=2)": [0.50, 0.51, 0.53],
-    "readout_only": [0.62, 0.61, 0.58],
+    "full": [0.30, 0.32, 0.34, 0.31, 0.33, 0.30, 0.34, 0.32],
+    "rtrl": [0.31, 0.30, 0.35, 0.31, 0.32, 0.31, 0.34, 0.34],
+    "truncated(k1=1, k2=2)": [0.50, 0.51, 0.53, 0.50, 0.53, 0.50, 0.52, 0.51],
+    "readout_only": [0.62, 0.61, 0.58, 0.60, 0.61, 0.61, 0.62, 0.60],
 }
+"""Four rows on eight seeds: one more than they need."""
 
 
 @pytest.fixture
 def results(tmp_path):
     """A results directory from scores: a score, or a status and a reason, for each seed of each algorithm."""
 
-    def build(scores=SCORES, references=REFERENCES, metric=LOWER):
-        suite = parse_suite(SUITE, "made_up", origin="made_up.toml")
+    def build(scores=SCORES, references=REFERENCES, metric=LOWER, seeds=None, tests=(0, 0)):
+        seeds = seeds or max(map(len, scores.values()))
+        suite = parse_suite(SUITE.replace("SEEDS", str(seeds)), "made_up", origin="made_up.toml")
         store, groups = RunStore(tmp_path / "out"), []
         with store.locked():
             for group in suite.groups():
@@ -82,7 +85,8 @@ def results(tmp_path):
                         report=tuple(keys),
                     )
                 )
-            facts = TaskFacts(fingerprint="", metric=metric, references=references)
+            size = {"test_sequences": tests[0], "test_targets": tests[1]}
+            facts = TaskFacts(fingerprint="", metric=metric, references=references, **size)
             store.write_environment({"machine": "a made-up machine"})
             store.write_manifest(
                 Manifest(
@@ -128,7 +132,7 @@ def test_verdict(results, algorithm, verdict):
 
 
 def test_a_floor_must_be_beaten_by_more_than_its_sampling_error(results):
-    close = SCORES | {"readout_only": [0.598, 0.598, 0.597]}
+    close = SCORES | {"readout_only": [0.598, 0.597] * 4}
     assert rows(results(close))["readout_only"].verdict == "not learned"
 
 
@@ -139,9 +143,36 @@ def test_verdict_where_higher_is_better(results):
     assert found["readout_only"].verdict == "beats the floor"
 
 
-@pytest.mark.parametrize("scores", [[0.59, 0.30, 0.55], [0.3]], ids=["spread", "one seed"])
-def test_verdict_that_the_seeds_do_not_support_is_marked(results, scores):
-    assert rows(results(SCORES | {"readout_only": scores}))["readout_only"].verdict == "~beats the floor"
+def test_verdict_that_the_seeds_do_not_support_is_marked(results):
+    spread = SCORES | {"readout_only": [0.59, 0.30, 0.55, 0.61, 0.62, 0.58, 0.61, 0.59]}
+    assert rows(results(spread))["readout_only"].verdict == "~beats the floor"
+
+
+def test_a_table_with_too_few_seeds_says_so_in_place_of_every_verdict(results):
+    few = {name: values[:4] for name, values in SCORES.items()}
+    (table,) = summarise(results(few)).tables
+    words = {row.name: cells(table, row) for row in table.rows if row.kind == "run"}
+    assert [words[name][3] for name in ("full", "rtrl", "truncated(k1=1, k2=2)")] == ["too few seeds for a verdict"] * 3
+    assert words["readout_only"][3] == "not learned"  # on average, and nothing more is claimed
+    assert words["truncated(k1=1, k2=2)"][4] == "(+0.1925)"
+    assert "report seeds: 4 (too few for a verdict: 4 rows need 7)" in protocol(table)
+    assert "~" not in "".join(map("".join, words.values()))
+
+
+def test_a_table_says_how_large_the_test_data_is_and_whether_its_error_counts(results):
+    (table,) = summarise(results(tests=(1, 35))).tables
+    assert "test data: 1 sequence with 35 targets, whose sampling error is in no test" in protocol(table)
+    (table,) = summarise(results(metric=Metric("accuracy", better="higher"), tests=(450, 450))).tables
+    assert "450 sequences with 450 targets, whose sampling error is in the tests" in protocol(table)
+    assert "too few" not in protocol(table)
+
+
+@pytest.mark.parametrize(("tests", "marked"), [(0, "-0.1900"), (20_000, "-0.1900"), (60, "~-0.1900")])
+def test_few_test_sequences_support_no_difference_of_accuracies(results, tests, marked):
+    scores = SCORES | {"full": [one + 0.3825 for one in SCORES["full"]]}
+    directory = results(scores, metric=Metric("accuracy", better="higher"), tests=(tests, tests))
+    (table,) = summarise(directory).tables
+    assert next(cells(table, row)[4] for row in table.rows if row.name.startswith("truncated")) == marked
 
 
 def test_every_score_has_the_best_floor_beside_it(results):
@@ -154,9 +185,19 @@ def test_every_score_has_the_best_floor_beside_it(results):
 def test_unsupported_differences_are_marked(results):
     (table,) = summarise(results()).tables
     marked = {row.name: cells(table, row)[4] for row in table.rows}
-    assert marked["rtrl"] == "~+0.0000"
-    assert marked["truncated(k1=1, k2=2)"] == "+0.1933"
+    assert marked["rtrl"] == "~+0.0025"
+    assert marked["truncated(k1=1, k2=2)"] == "+0.1925"
     assert marked["full"] == ""
+
+
+def test_differences_are_judged_by_the_number_of_rows(results):
+    gaps = [0.01, 0.02, 0.03, -0.01, 0.02, 0.01, 0.02, 0.03]
+    close = [one + gap for one, gap in zip(SCORES["full"], gaps, strict=True)]
+    alone, full = dict(enumerate(close)), dict(enumerate(SCORES["full"]))
+    assert paired_difference(alone, full).supported
+    found = rows(results({"full": SCORES["full"], **dict.fromkeys([*SCORES][1:], close)}))
+    assert found["rtrl"].difference.p == pytest.approx(3 * paired_difference(alone, full).p)
+    assert found["rtrl"].difference.supported is False
 
 
 FAILED = {
@@ -170,7 +211,7 @@ FAILED = {
 def test_failed_runs_stay_with_status_and_reason(results):
     (table,) = summarise(results(FAILED)).tables
     words = {row.name: cells(table, row) for row in table.rows}
-    assert words["full"][1] == "0.3200 [0.3000, 0.3400] (mean of 2 of 3)"
+    assert words["full"][1] == "0.3200 [0.0659, 0.5741] (mean of 2 of 3)"
     assert words["full"][-1] == "2 done, 1 diverged: the loss became nan"
     assert words["rtrl"][1] == "–"
     assert words["rtrl"][-1] == "3 timeout: stopped at its deadline of 9 s"
@@ -181,15 +222,15 @@ def test_failed_runs_stay_with_status_and_reason(results):
 def test_runs_that_are_still_missing_are_told(results):
     (table,) = summarise(results(SCORES | {"full": [0.3, 0.32]})).tables
     words = next(cells(table, row) for row in table.rows if row.name == "full")
-    assert words[1] == "0.3100 [0.3000, 0.3200] (mean of 2 of 3)"
-    assert words[-1] == "2 done, 1 not run yet"
+    assert words[1] == "0.3100 [0.1829, 0.4371] (mean of 2 of 8)"
+    assert words[-1] == "2 done, 6 not run yet"
 
 
 def test_one_seed_of_three_is_no_interval_and_supports_no_difference(results):
-    (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()})).tables
+    (table,) = summarise(results({name: values[:1] for name, values in SCORES.items()}, seeds=3)).tables
     words = {row.name: cells(table, row) for row in table.rows}
     assert words["full"][1] == "0.3000 (mean of 1 of 3)"
-    assert words["truncated(k1=1, k2=2)"][4] == "~+0.2000"
+    assert words["truncated(k1=1, k2=2)"][4] == "(+0.2000)"
 
 
 @pytest.mark.parametrize(("told", "median"), [([8], None), ([8, 16], 12), ([8, 16, 24], 16)])
@@ -199,7 +240,7 @@ def test_a_cost_that_fewer_than_half_of_the_runs_have_is_none(results, told, med
 
 
 def test_nothing_beats_an_optimum(results):
-    lucky = SCORES | {"full": [0.05, 0.06, 0.07]}
+    lucky = SCORES | {"full": [0.05, 0.06, 0.07, 0.05] * 2}
     assert rows(results(lucky))["full"].verdict == "beats classic"
 
 
@@ -208,7 +249,7 @@ def test_small_scores_keep_two_digits(results):
     references = (Reference("guess", 0.6e-4, "floor", "by hand"), Reference("noiseless", 0.0, "optimum", "by hand"))
     (table,) = summarise(results(small, references=references)).tables
     words = {row.name: cells(table, row) for row in table.rows}
-    assert words["full"][1:3] == ["0.000032 [0.000030, 0.000034]", "0.000060"]
+    assert words["full"][1:3] == ["0.000032 [0.000031, 0.000033]", "0.000060"]
     assert words["truncated(k1=1, k2=2)"][4] == "+0.000019"
     assert words["noiseless"][1] == "0.000000"
 
@@ -330,7 +371,7 @@ def test_files_are_written_whole(results):
 def test_terminal_shows_every_row(results):
     screen = io.StringIO()
     print_tables(summarise(results()), Console(file=screen, force_terminal=True, width=220))
-    for name in (*SCORES, "optimum: best", "0.3200 [0.3000, 0.3400]"):
+    for name in (*SCORES, "optimum: best", "0.3200 [0.3066, 0.3334]"):
         assert name in screen.getvalue()
 
 
@@ -351,7 +392,7 @@ def test_the_short_table_keeps_what_did_not_end_well(results):
     (table,) = summarise(results(FAILED)).tables
     words = {row.name: dict(zip(short_headings(table), short_cells(table, row), strict=True)) for row in table.rows}
     assert len(short_headings(table)) == 6
-    assert words["full"]["verdict"] == "beats the floor; 2 done, 1 diverged: the loss became nan"
+    assert words["full"]["verdict"] == "too few seeds for a verdict; 2 done, 1 diverged: the loss became nan"
     assert words["rtrl"]["verdict"] == "3 timeout: stopped at its deadline of 9 s"
     assert words["readout_only"]["verdict"] == "not run yet"
     assert words["full"]["floor"] == "0.6000"

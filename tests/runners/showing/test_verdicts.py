@@ -1,0 +1,157 @@
+"""Verdict words: in the order of the scores, judged together, and rarely wrong."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from throughtime.runners.showing.verdicts import Scores, test_error, verdicts
+from throughtime.tasks import Metric, Reference
+
+test_error.__test__ = False  # a function of that name, and no test
+LOWER, ACCURACY = Metric("NMSE", "lower"), Metric("accuracy", "higher")
+SUNSPOTS = (
+    Reference("mean", 1.2, "floor", ""),
+    Reference("persistence", 0.43, "floor", ""),
+    Reference("AR(1)", 0.428, "baseline", ""),
+    Reference("AR(2)", 0.19, "baseline", ""),
+    Reference("AR(9)", 0.13, "baseline", ""),
+    Reference("noiseless", 0.0, "optimum", ""),
+)
+BEST = ["not learned", "beats the floor", "beats AR(2)", "beats AR(9)"]
+SCRIPT = importlib.util.spec_from_file_location("coverage", Path(__file__).parents[3] / "results" / "coverage.py")
+COVERAGE = importlib.util.module_from_spec(SCRIPT)
+SCRIPT.loader.exec_module(COVERAGE)
+
+
+def around(mean, spread, seeds=8):
+    return Scores({seed: mean + spread * (-1) ** seed for seed in range(seeds)})
+
+
+def words(rows, references=SUNSPOTS, metric=LOWER, tests=0):
+    return [one.words for one in verdicts(rows, metric, references, tests)]
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "verdict"),
+    [
+        (0.1, 0.01, "beats AR(9)"),
+        (0.12, 0.02, "beats AR(2), ~AR(9)"),
+        (0.16, 0.1, "beats the floor, ~AR(2)"),
+        (0.18, 0.001, "beats AR(2)"),
+        (0.3, 0.001, "beats the floor"),
+        (0.3, 0.3, "~beats the floor"),
+        (0.427, 0.0, "not learned"),  # by less than 1 % better than persistence
+        (0.12, 0.5, "~beats AR(9)"),
+    ],
+)
+def test_verdict_names_the_best_reference_that_the_mean_beats(mean, spread, verdict):
+    assert words([around(mean, spread)]) == [verdict]
+
+
+def test_what_is_beaten_is_named_with_support_alone():
+    (found,) = verdicts([around(0.12, 0.02)], LOWER, SUNSPOTS)
+    assert found.beaten == ("persistence", "AR(2)")
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 0.6), st.floats(0, 0.3)), min_size=2, max_size=8))
+def test_a_better_mean_never_carries_a_weaker_name(rows):
+    ranked = sorted((around(mean, spread) for mean, spread in rows), key=lambda row: row.mean)
+    named = [one.split("~")[-1].removeprefix("beats ") for one in words(ranked)]
+    order = [one.removeprefix("beats ") for one in BEST]
+    ranks = [order.index(one) for one in named]
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_more_rows_ask_for_more():
+    row = Scores(dict(enumerate([0.1, 0.1, 0.11, 0.12, 0.1, 0.09, 0.11, 0.2])))
+    assert words([row])[0] == "beats AR(2), ~AR(9)"
+    assert words([row] + [around(0.5, 0.1)] * 6)[0] == "beats the floor, ~AR(9)"
+
+
+@pytest.mark.parametrize(("rows", "seeds"), [(1, 5), (7, 8), (10, 8), (11, 9)])
+def test_too_few_seeds_for_so_many_rows_give_no_verdict(rows, seeds):
+    assert words([around(0.1, 0.01, seeds)] * rows) == ["beats AR(9)"] * rows
+    assert words([around(0.1, 0.01, seeds - 1)] * rows) == ["too few seeds for a verdict"] * rows
+    assert words([around(0.5, 0.01, 1)] * rows) == ["not learned"] * rows
+
+
+def test_rows_without_a_score_have_no_verdict_and_ask_for_nothing():
+    assert words([around(0.1, 0.01, 5), *[Scores({})] * 6]) == ["beats AR(9)", *[""] * 6]
+
+
+def test_runs_that_diverged_count_against_a_row():
+    row = around(0.1, 0.01, 8)
+    assert words([row]) == ["beats AR(9)"]
+    assert words([Scores(row.by_seed, diverged=2)]) == ["~beats AR(9)"]
+
+
+@pytest.mark.parametrize("references", [(), SUNSPOTS[2:]])
+def test_where_there_is_no_floor_nothing_is_said_to_be_not_learned(references):
+    assert words([around(0.5, 0.0)], references) == [""]
+
+
+def test_scores_far_below_the_rounding_of_their_floor_beat_it():
+    floor = (Reference("nothing", 0.2, "floor", ""), Reference("all", 0.0, "optimum", ""))
+    assert words([Scores({seed: seed * 1e-17 for seed in range(8)})], floor) == ["beats the floor"]
+
+
+@pytest.mark.parametrize(
+    ("tests", "verdict"), [(0, "beats kNN"), (100_000, "beats kNN"), (450, "beats the floor, ~kNN")]
+)
+def test_the_error_of_the_test_data_is_in_the_verdict(tests, verdict):
+    references = (Reference("majority", 0.1, "floor", ""), Reference("kNN", 0.97, "baseline", ""))
+    assert words([around(0.98, 0.002)], references, ACCURACY, tests) == [verdict]
+
+
+def test_error_of_test_data_is_the_binomials():
+    assert test_error(ACCURACY, (0.5,), 100) == pytest.approx(0.05)
+    rights = np.random.default_rng(0).random((4000, 2, 450)) < np.array([0.9, 0.8])[:, None]
+    accuracies = rights.mean(axis=-1)
+    assert test_error(ACCURACY, (0.9, 0.8), 450) == pytest.approx((accuracies[:, 0] - accuracies[:, 1]).std(), rel=0.03)
+    assert test_error(LOWER, (0.9, 0.8), 450) == test_error(ACCURACY, (0.9, 0.8), 0) == 0
+
+
+class TestLevel:
+    """With the functions of `results/coverage.py`, whose whole table is committed."""
+
+    @pytest.mark.parametrize("name", COVERAGE.SHAPES)
+    def test_any_wrong_mark_of_seven_like_rows_is_rare(self, name):
+        found = COVERAGE.measured(COVERAGE.SHAPES[name], 8, tables=400, intervals=1, found=1)
+        assert found["any"] <= 0.06 + 2 * (0.06 * 0.94 / 400) ** 0.5
+
+    @pytest.mark.parametrize("seeds", [3, 4])
+    def test_too_few_seeds_have_no_mark(self, seeds):
+        found = COVERAGE.measured(COVERAGE.SHAPES["normal"], seeds, tables=50, intervals=1, found=20)
+        assert [found[one] for one in ("any", "difference found", "beats found")] == [0, 0, 0]
+
+    def test_what_is_committed_holds_what_is_promised(self):
+        frame = pd.read_csv(COVERAGE.FOLDER / "coverage.csv")
+        assert list(zip(frame["shape"], frame["seeds"], strict=True)) == list(
+            itertools.product(COVERAGE.SHAPES, COVERAGE.SEEDS)
+        )
+        assert (frame["any"] <= 0.06).all()
+        normal = frame[frame["shape"] == "normal"]["coverage"]
+        assert ((normal - 0.95).abs() <= 0.01).all()
+
+    def test_what_is_committed_is_what_is_measured(self):
+        frame = pd.read_csv(COVERAGE.FOLDER / "coverage.csv").set_index(["shape", "seeds"])
+        name = "lognormal (σ = 1)"
+        found = COVERAGE.measured(COVERAGE.SHAPES[name], 3, tables=1, found=1)
+        assert frame.loc[(name, 3), "coverage"] == found["coverage"]
+        assert (COVERAGE.FOLDER / "coverage.md").read_text(encoding="utf-8") == COVERAGE.report(frame.reset_index())
+
+    @pytest.mark.parametrize("name", COVERAGE.SHAPES)
+    def test_a_shape_has_the_moments_that_it_names(self, name):
+        shape = COVERAGE.SHAPES[name]
+        draws = shape.draw(np.random.default_rng(0), (400_000,))
+        error = 4 * shape.deviation / len(draws) ** 0.5
+        assert draws.mean() == pytest.approx(shape.mean, abs=error)
+        assert draws.std() == pytest.approx(shape.deviation, rel=0.02)
+        assert np.mean(draws <= shape.median) == pytest.approx(0.5, abs=0.004)
