@@ -52,14 +52,15 @@ def tuning_of(row: Row, records: Records) -> Tuning:
     tried = {choice: row.tuning[choice] for choice in experiment.grid}
     while True:
         found = Tuning(tried, None, _failure(tried, records))
-        if found.failure or any(job.key not in records for job in found.jobs):
+        if any(job.key not in records for job in found.jobs):
             return found
         scores = {choice: [records[job.key].validation for job in jobs] for choice, jobs in tried.items()}
         best = row.group.choose(scores)
-        ladder = experiment.ladder
-        further = None if ladder is None else ladder.further(found.rates, best.learning_rate)
-        if further is None:
-            return replace(found, choice=best)
+        further = experiment.ladder.further(found.rates, best.learning_rate) if experiment.ladder else None
+        # Where all broke a smaller rate would break too; where one diverged it may not.
+        lost = bool(found.failure) and all(records[job.key].status != "diverged" for job in found.jobs)
+        if further is None or lost:
+            return found if found.failure else replace(found, choice=best)
         tried |= {choice: row.tuning[choice] for choice in experiment.points([further])}
 
 

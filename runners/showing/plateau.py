@@ -18,8 +18,8 @@ def still_learning(curves: Sequence[Sequence[float]], better: str, floor: float 
     """Whether the last quarter's mean score gains on the quarter before by more than 5 % of the whole progress.
 
     And by more than two standard errors over the seeds, where there are several: a curve that is noise gains now and
-    then. Progress begins where training does, or at the floor once that is beaten: most of the way to a floor is made in
-    the first updates, and says little.
+    then. Progress begins where training does, or at the floor once that is beaten: the way to a floor is often far, and
+    made in a few updates.
 
     Args:
         curves: a score an evaluation, the first before training; one curve a seed.

@@ -53,12 +53,13 @@ LEGEND = """\
 - ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
   most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
   training (of `scheduled`: with as little truth as at its end).
-- tuned: chosen by the mean over the tuning seeds, on validation data. (lowest) or (highest): the learning rate stands at
-  that end of those that were tried, and beyond it there may be a better one. good range: the largest by the smallest
-  rate around the chosen one that keep 90 % of its way from the floor; ≥ where only the rates tried end it; – where it
+- tuned: chosen by the mean over the tuning seeds, on validation data. (lowest) or (highest): the learning rate stands
+  at that end of those tried, and beyond it there may be a better one. good range: the largest by the smallest rate
+  around the chosen one that keep 90 % of its way from the floor; ≥ where the rates tried end before it does; – where it
   does not beat the floor.
 - runs: how the report runs ended; "still learning": in the last quarter of training the score on test data gained more
-  than 5 % of all its progress on the quarter before, and more than two standard errors over seeds.
+  than 5 % of its progress (from the floor, once that is beaten) on the quarter before, and more than two standard
+  errors over seeds.
 - Scores, cosines and memory repeat exactly on the same machine and versions; ms/step is a measurement of this machine.
 """
 
@@ -181,7 +182,7 @@ def _good_range(row: Row) -> str:
     if row.choice is None or len(row.tuned.tried) < LEAST_RATES:
         return ""
     ratio = row.tuned.ratio
-    return "–" if ratio is None else f"{'≥ ' if row.tuned.reaches_end else ''}×{ratio:.3g}"
+    return "–" if ratio is None else f"{'≥ ' if row.tuned.reaches_end else ''}×{ratio:.2g}"
 
 
 def _runs(row: Row) -> str:

@@ -257,5 +257,6 @@ def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
 def _protocol(experiment: Experiment, cell: str, rows: Sequence[Tuned]) -> str:
     return (
         f"{experiment.size(cell)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
-        f"every algorithm; {experiment.optimizer}, {tuning_in_words(experiment, rows)}; report seeds: {experiment.seeds}"
+        f"every algorithm; {experiment.optimizer}, {tuning_in_words(experiment, rows)}; "
+        f"report seeds: {experiment.seeds}"
     )

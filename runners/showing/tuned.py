@@ -1,4 +1,4 @@
-"""What tuning found of a row: the score of each learning rate, where the chosen one stands, how broad its good range is.
+"""What tuning found of a row: each learning rate's score, where the chosen one stands, how broad its good range is.
 
 All of it is of tuning runs, and so of validation data. A learning rate's score is that of its best clip norm.
 """
@@ -163,13 +163,13 @@ def tuning_in_words(experiment: Experiment, rows: Sequence[Tuned]) -> str:
     if len(experiment.grid) == 1:
         return f"{words} (nothing tuned)"
     seeds = f"{experiment.tuning_seeds} tuning seeds"
-    told = [f"{len(experiment.grid)} settings × {seeds}" if experiment.ladder is None else f"× {seeds}"]
+    told = [f"{len(experiment.grid)} settings × {seeds}" if experiment.ladder is None else f"{seeds} a setting"]
     runs = [row.runs for row in rows if row.runs]
     if experiment.ladder is not None and runs:
         count = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
-        told.append(f"the same rule for every algorithm: {count} tuning runs a row")
+        told.append(f"the same rule for every algorithm, which took {count} tuning runs a row")
     compared = [row for row in rows if row.difference is not None]
     if compared and experiment.tuning_seeds > 1:
         decided = sum(row.told_apart for row in compared)
-        told.append(f"they tell the chosen rate from the next best in {decided} of {len(compared)} rows")
+        told.append(f"the seeds tell the chosen rate from the next best in {decided} of {len(compared)} rows")
     return f"{words} ({'; '.join(told)})"
