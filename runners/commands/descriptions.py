@@ -88,6 +88,7 @@ def _suite(suite: Suite, command: str, name: str = "") -> str:
     lines = [f"suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
     for experiment in suite.experiments:
         tuning = len(experiment.grid) * experiment.tuning_seeds if len(experiment.grid) > 1 else 0
+        least = "at least " if experiment.ladder else ""
         rows = len(list(experiment.groups()))
         lines += [
             "",
@@ -96,8 +97,8 @@ def _suite(suite: Suite, command: str, name: str = "") -> str:
             f"algorithms:     {', '.join(experiment.algorithms)}",
             f"forcing:        {', '.join(experiment.forcing)}",
             f"budget:         {experiment.budget}, batches of {experiment.batch_size}",
-            f"learning rates: {', '.join(f'{rate:g}' for rate in experiment.learning_rates)} ({experiment.optimizer})",
-            f"runs:           {rows} rows × ({tuning} to tune + {experiment.seeds} to report)",
+            f"learning rates: {experiment.rates_in_words} ({experiment.optimizer})",
+            f"runs:           {rows} rows × ({least}{tuning} to tune + {experiment.seeds} to report)",
         ]
     word = "run" if command == "run" else "measure"
     return "\n".join([*lines, "", f"{word} it: throughtime {command} {name or suite.name}"])

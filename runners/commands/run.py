@@ -85,10 +85,13 @@ def _show(directory: Path, console: "Console") -> None:
 
 def _announcement(title: str, outlook: "Outlook", directory: str, where: str, device: str) -> str:
     total = outlook.tuning + outlook.report
+    least = "at least " if outlook.open else ""
     parts = [f"{outlook.cached} cached"] if outlook.cached else []
     parts += [f"{outlook.again} to be tried again"] if outlook.again else []
-    runs = ", ".join([f"{total} runs ({outlook.tuning} to tune, {outlook.report} to report)", *parts])
+    runs = ", ".join([f"{least}{total} runs ({least}{outlook.tuning} to tune, {outlook.report} to report)", *parts])
     lines = [title, f"{runs}; {where} on {device}; results in {directory}"]
+    many = "1 row takes" if outlook.open == 1 else f"{outlook.open} rows take"
+    lines += [f"{many} more runs to tune where the best learning rate is at an end"] if outlook.open else []
     lines += [f"{outlook.doubted} records did not agree with themselves: run again"] if outlook.doubted else []
     lines += [f"left out by --only: {outlook.left_out} rows"] if outlook.left_out else []
     lines += [f"skipped: {task}: {reason}" for task, reason in outlook.skipped.items()]

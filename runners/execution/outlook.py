@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .plan import Plan, Records, chosen
+from .plan import Plan
+from .tuning import Records, tuning_of
 
 
 @dataclass
@@ -11,7 +12,8 @@ class Outlook:
     """What a `run` would do.
 
     Attributes:
-        tuning: tuning runs in all.
+        tuning: tuning runs in all, as far as they are known.
+        open: rows whose ladder of learning rates may go on, and so take more.
         report: report runs in all.
         cached: how many of them are finished already.
         again: how many ended in an error or a shorter deadline and are tried again.
@@ -23,6 +25,7 @@ class Outlook:
     """
 
     tuning: int = 0
+    open: int = 0
     report: int = 0
     cached: int = 0
     again: int = 0
@@ -52,10 +55,12 @@ def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook
                 task_alone = row.obstacle.of_task and row.obstacle.status == "skipped"
                 told[row.group.task if task_alone else of_row] = row.obstacle.reason
             continue
-        choice = chosen(row, records)
-        found.tuning += len(row.tuning_jobs)
+        tuning = tuning_of(row, records)
+        choice = tuning.choice
+        found.tuning += len(tuning.jobs)
+        found.open += choice is None and row.group.experiment.ladder is not None
         found.report += row.group.experiment.seeds
-        for job in [*row.tuning_jobs, *(row.report[choice] if choice else [])]:
+        for job in [*tuning.jobs, *(row.report[choice] if choice else [])]:
             record = records.get(job.key)
             if record is not None and record.finished(job.deadline):
                 found.cached += 1

@@ -1,11 +1,11 @@
 """The plan: every run that a suite may ask for, with its key on this machine, and what stands in the way of a row.
 
 A plan is worked out from the suite, the code and the data alone. What of it is finished stands in a directory, whose
-records `outlook` (in `outlook.py`) and `chosen` hold beside it.
+records `outlook` (in `outlook.py`) and `tuning_of` (in `tuning.py`) hold beside it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,8 +18,7 @@ from throughtime.parts.containment import contained
 from throughtime.parts.registry import third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.records.machine import arithmetic
-from throughtime.runners.records.manifest import RunStore, TaskFacts
-from throughtime.runners.records.record import Record
+from throughtime.runners.records.manifest import TaskFacts
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
 from throughtime.runners.suite.plugins import REGISTRIES, files_of
@@ -31,9 +30,6 @@ from throughtime.tasks import make_task
 from .job import RunJob
 
 FILTERS = ("task", "cell", "forcing", "algorithm")
-
-Records = Mapping[str, Record]
-"""What a directory holds, by key."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,8 @@ class Row:
         experiment: its number in the suite.
         selected: whether no filter leaves it out.
         obstacle: None where it can run.
-        tuning: the runs of each point of the grid; empty where there is nothing to tune, or an obstacle.
+        tuning: the runs of each point that tuning may try, of a ladder every one within its limits; empty where there
+            is nothing to tune, or an obstacle.
         report: the runs that the table shows, for each choice that tuning may make; most are never asked for.
     """
 
@@ -92,8 +89,8 @@ class Row:
 
     @property
     def tuning_jobs(self) -> list[RunJob]:
-        """Of all points."""
-        return [job for jobs in self.tuning.values() for job in jobs]
+        """Of all points that are tried whatever comes out: of a ladder the first ones."""
+        return [job for choice in self.group.experiment.grid if self.tuning for job in self.tuning[choice]]
 
 
 @dataclass(frozen=True)
@@ -122,15 +119,6 @@ class Plan:
     def selected(self) -> list[Row]:
         """The rows that no filter leaves out."""
         return [row for row in self.rows if row.selected]
-
-    def found_in(self, store: RunStore) -> dict[str, Record]:
-        """What a directory holds of it, by key: the tuning, and the reports of what that chose.
-
-        Each record must be of the run that its key is of.
-        """
-        found = store.read(settings_of(job for row in self.rows for job in row.tuning_jobs))
-        choices = ((row, chosen(row, found)) for row in self.rows)
-        return found | store.read(settings_of(job for row, choice in choices if choice for job in row.report[choice]))
 
 
 def settings_of(jobs: Iterable[RunJob]) -> dict[str, RunConfig]:
@@ -177,8 +165,11 @@ def _row(group: Group, number: int, selected: bool, task: TaskState, device: str
         deadline = group.experiment.deadline
         return [RunJob(key_of(config.model_dump(), mark), deadline, code, files, config) for config in configs]
 
-    tuning = {} if obstacle else {choice: jobs(configs) for choice, configs in group.tuning(device).items()}
-    report = _Later(group.experiment.grid, lambda choice: jobs(group.report(choice, device)))
+    experiment = group.experiment
+    points = experiment.points(experiment.ladder.rungs) if experiment.ladder else experiment.grid
+    tried = [] if obstacle or len(points) == 1 else points
+    tuning = _Later(tried, lambda choice: jobs(group.attempts(choice, device)))
+    report = _Later(points, lambda choice: jobs(group.report(choice, device)))
     return Row(group, number, selected, obstacle, tuning, report)
 
 
@@ -233,38 +224,3 @@ def _matches(axis: str, spec: str, wanted: str) -> bool:
     if name != parse_spec(spec)[0] or not parameters:
         return name == parse_spec(spec)[0]
     return spec == in_one_spelling(REGISTRIES[f"{axis}s"], wanted)
-
-
-def chosen(row: Row, records: Records) -> Choice | None:
-    """What tuning chose; None while a tuning run is missing, and where tuning failed."""
-    if not row.tuning:
-        return row.group.experiment.grid[0]
-    if any(job.key not in records for job in row.tuning_jobs) or failure_of_tuning(row, records):
-        return None
-    return row.group.choose(
-        {choice: [records[job.key].validation for job in jobs] for choice, jobs in row.tuning.items()}
-    )
-
-
-def failure_of_tuning(row: Row, records: Records) -> str:
-    """Why nothing can be chosen: every point of the grid failed, and not by its numbers alone; empty where it can be.
-
-    Where all diverged, which is a result, the smallest learning rate stands for them.
-    """
-    found = [records[job.key] for job in row.tuning_jobs if job.key in records]
-    broken = [record for record in found if record.broke]
-    if len(found) < len(row.tuning_jobs) or not broken:
-        return ""
-    if any(all(records[job.key].validation is not None for job in jobs) for jobs in row.tuning.values()):
-        return ""
-    first = broken[0]
-    return f"tuning failed: {len(broken)} of its {len(found)} runs broke, the first by {first.status}: {first.reason}"
-
-
-def without_tuning(row: Row) -> list[RunJob]:
-    """What stands for the report runs of a row whose tuning failed: of the first choice, under keys of their own.
-
-    Not under that choice's keys: a run of it may be finished, in another row say.
-    """
-    jobs = row.report[row.group.experiment.grid[0]]
-    return [replace(job, key=key_of({"in place of": job.key}, "tuning failed")) for job in jobs]

@@ -5,7 +5,8 @@ and the same call goes on where it stopped.
 """
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from .keep import execute_and_keep
 from .kernels import compile_kernels
 from .local import Local, default_workers
 from .outlook import Outlook, outlook
-from .plan import Obstacle, Plan, Row, chosen, failure_of_tuning, make_plan, settings_of, without_tuning
+from .plan import Obstacle, Plan, Row, make_plan, settings_of
 from .progress import Reporter, Silent
+from .tuning import found_in, tuning_of, without_tuning
 
 
 @dataclass
@@ -68,33 +70,54 @@ def run_suite(
     executor = executor or Local(workers or 0, device)
     plan, store = _planned(suite, out, device, only, executor.here)
     with store.locked(), executor:
-        records = plan.found_in(store)
+        records = found_in(plan, store)
         on_plan(outlook(plan, records, store.doubted))
         phases = _Phases(store, records, executor, reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
-        store.write_manifest(_manifest(plan, facts, records, store))
-        tuning = [job for row in plan.selected for job in row.tuning_jobs]
-        phases.execute("Tuning", tuning, device)
-        failed = [job for row in plan.selected if failure_of_tuning(row, records) for job in row.tuning_jobs]
-        # Once more before a row is given up: what broke them may have been the machine.
-        phases.execute("Tuning, again", [job for job in failed if records[job.key].status == "error"], device)
-        store.write_manifest(_manifest(plan, facts, records, store))
+
+        def write_manifest() -> None:
+            store.write_manifest(_manifest(plan, facts, records, store))
+
+        write_manifest()
+        _tune(plan.selected, phases, device, write_manifest)
         report: list[RunJob] = []
         for row in plan.selected:
             jobs, obstacle = _report(row, records), row.obstacle
-            if obstacle is None and (reason := failure_of_tuning(row, records)):
+            if obstacle is None and (reason := tuning_of(row, records).failure):
                 obstacle = Obstacle("error", reason)
             if obstacle:
                 phases.end(jobs, obstacle)
             report += jobs
         phases.execute("Report", report, device)
-        store.write_manifest(_manifest(plan, facts, records, store))
+        write_manifest()
     summary = phases.summary
     for key in dict.fromkeys(job.key for job in report):
         status = records[key].status
         summary.statuses[status] = summary.statuses.get(status, 0) + 1
-    summary.failed_tuning = sum(records[key].broke for key in dict.fromkeys(job.key for job in tuning))
+    tuning = dict.fromkeys(job.key for row in plan.selected for job in tuning_of(row, records).jobs)
+    summary.failed_tuning = sum(records[key].broke for key in tuning)
     return summary
+
+
+def _tune(rows: Sequence[Row], phases: "_Phases", device: str, write_manifest: Callable[[], None]) -> None:
+    """Run what tuning asks for, round after round: of a list there is one, of a ladder as many as its scores call for.
+
+    What breaks is run once more before a row is given up: it may have been the machine.
+    """
+    asked: set[str] = set()
+    again: set[str] = set()
+    for number in itertools.count(1):
+        todo = [job for row in rows for job in tuning_of(row, phases.records).jobs if job.key not in asked]
+        if not todo:
+            return
+        if number > 1:
+            write_manifest()
+        phases.execute("Tuning" if number == 1 else f"Tuning, round {number}", todo, device)
+        asked |= {job.key for job in todo}
+        failed = (tuning_of(row, phases.records) for row in rows)
+        broke = [job for one in failed if one.failure for job in one.jobs if phases.records[job.key].status == "error"]
+        phases.execute("Tuning, again", [job for job in broke if job.key not in again], device)
+        again |= {job.key for job in broke}
 
 
 def plan_suite(
@@ -107,7 +130,7 @@ def plan_suite(
 ) -> Outlook:
     """What `run_suite` would do, on this machine or on others; writes nothing."""
     plan, store = _planned(suite, out, device, only, here)
-    return outlook(plan, plan.found_in(store), store.doubted)
+    return outlook(plan, found_in(plan, store), store.doubted)
 
 
 def _planned(
@@ -167,17 +190,17 @@ class _Phases:
 
 def _report(row: Row, records: Mapping[str, Record]) -> list[RunJob]:
     """The runs that the table shows; none while tuning is not complete."""
-    choice = chosen(row, records)
-    if choice is not None:
-        return list(row.report[choice])
-    return without_tuning(row) if failure_of_tuning(row, records) else []
+    tuning = tuning_of(row, records)
+    if tuning.choice is not None:
+        return list(row.report[tuning.choice])
+    return without_tuning(row) if tuning.failure else []
 
 
 def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, Record], store: RunStore) -> Manifest:
     """What the directory is to hold, in the order of the tables."""
     groups = []
     for row in plan.rows:
-        group, choice = row.group, chosen(row, records)
+        group, tuning = row.group, tuning_of(row, records)
         groups.append(
             GroupKeys(
                 experiment=row.experiment,
@@ -186,9 +209,10 @@ def _manifest(plan: Plan, facts: Mapping[str, TaskFacts], records: Mapping[str, 
                 forcing=group.forcing,
                 algorithm=group.algorithm,
                 target=group.experiment.target,
-                choice=choice,
-                tuning=tuple(job.key for job in row.tuning_jobs),
+                choice=tuning.choice,
+                tuning=tuple(job.key for job in tuning.jobs),
                 report=tuple(job.key for job in _report(row, records)),
+                rates=tuning.rates if group.experiment.ladder else (),
             )
         )
     return Manifest(

@@ -3,12 +3,22 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from throughtime.parts.text import one_line
 from throughtime.runners.suite.config import RunConfig, Spec
 from throughtime.runners.suite.suite import Choice, Group, Suite
+from throughtime.runners.suite.written import Finite
 from throughtime.tasks import Metric, Reference, Task
 
 from .kept import Whole
@@ -65,7 +75,8 @@ class TaskFacts(BaseModel):
 class GroupKeys(BaseModel):
     """One row's runs.
 
-    The choice is None until tuning is complete, and where it failed; `experiment` is its number in the suite.
+    The choice is None until tuning is complete, and where it failed; `experiment` is its number in the suite. `rates`
+    are those of a ladder that were tried, in this order; of a list, which the suite has, there is no word.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +90,12 @@ class GroupKeys(BaseModel):
     choice: Choice | None
     tuning: tuple[Key, ...]
     report: tuple[Key, ...]
+    rates: tuple[Finite, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = write(self)
+        return told if self.rates else {name: value for name, value in told.items() if name != "rates"}
 
 
 class Manifest(Asked):
@@ -116,7 +133,7 @@ class Manifest(Asked):
         for keys in self.groups:
             experiment = self.suite.experiments[keys.experiment]
             group = Group(experiment, keys.task, keys.cell, keys.forcing, keys.algorithm)
-            tuning = [config for configs in group.tuning(self.device).values() for config in configs]
+            tuning = [config for configs in group.tuning(self.device, keys.rates).values() for config in configs]
             # Without a choice there are none, or those that tell that tuning failed: of the first one.
             report = group.report(keys.choice or experiment.grid[0], self.device)
             found |= zip((*keys.tuning, *keys.report), (*tuning[: len(keys.tuning)], *report), strict=False)

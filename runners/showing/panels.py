@@ -31,7 +31,8 @@ class Panel:
             empty where that goes without saying.
         protocol: what was the same for every algorithm.
         keys: the report runs.
-        failures: which runs are not done, in words.
+        failures: which of them are not done, in words.
+        groups: whose runs these are.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Panel:
     protocol: str
     keys: tuple[str, ...]
     failures: str
+    groups: tuple[GroupKeys, ...] = ()
 
     @property
     def title(self) -> str:
@@ -119,6 +121,7 @@ class Drawing:
         self.manifest: Manifest = read.manifest
         keys = dict.fromkeys(key for group in self.manifest.groups for key in group.report if key in read.records)
         self.records = {key: read.records[key] for key in keys}
+        self.tuning = read.records
         self.curves = ByRun(
             pd.DataFrame(
                 {
@@ -158,7 +161,8 @@ class Drawing:
                 failures = _failures(experiment, groups, self.records, "algorithm" if axis == "forcing" else "forcing")
                 name, better = facts.metric.name, facts.metric.better
                 common = "" if axis == "forcing" and experiment.forcing == ("teacher",) else of_all
-                panels.append(Panel(task, cell, common, name, better, facts.references, protocol, keys, failures))
+                about = (task, cell, common, name, better, facts.references, protocol, keys, failures)
+                panels.append(Panel(*about, tuple(groups)))
         return panels
 
     @property

@@ -1,4 +1,4 @@
-"""A results directory as figures: accuracy against cost, learning curves over steps and seconds, gradients.
+"""A results directory as figures: accuracy against cost, learning curves, gradients, sensitivity to learning rates.
 
 An algorithm has the same colour in every figure, floors and optima are drawn in, and bands are 95 % t intervals
 over seeds. A run that ended early leaves the mean that it was part of, so every panel names those that did, and a cross
@@ -22,6 +22,7 @@ from .canvas import as_text, canvas, is_marked, legend, nothing, plain_log, save
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing, score_axes
+from .sensitivity import sensitivities, varied
 from .statistics import bounds
 from .strips import ended
 
@@ -69,6 +70,8 @@ def _figures(results: str | Path | Results) -> "dict[str, Callable[[], Figure]]"
         "curves_seconds": lambda d: _curves(d, "seconds", "training time (s, this machine)"),
         "gradient": _gradient,
     }
+    if varied(read.manifest):
+        figures["sensitivity"] = sensitivities
     if any(read.manifest.tasks[group.task].horizon for group in read.manifest.groups):
         figures["horizon"] = horizons
     return {name: partial(_drawn, draw, drawing) for name, draw in figures.items()}

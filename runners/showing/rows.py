@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from throughtime.runners.suite.suite import Choice
-
 from .statistics import Interval, seeds_needed
 from .summary import Row, TaskTable
+from .tuned import LEAST_RATES
 from .verdicts import SHARES
 from .words import counted, memory_in_words, number_in_words
 
@@ -26,9 +25,12 @@ HEADINGS = [
     "ms/step",
     "memory",
     "tuned",
+    "good range",
     "runs",
 ]
 """All columns; those on free running are left out where nothing is fed back, forcing's where it is teacher alone."""
+
+STILL = "still learning"
 
 LEGEND = """\
 - Rows stand in order of merit; those in italics are not runs but references: *floor* is reached without learning any
@@ -56,6 +58,13 @@ LEGEND = """\
 - ms/step: median training time, updates included, per time step of the whole batch, on this machine. memory: the
   most bytes alive at once during one batch's updates beyond parameters and data, counted on 16 sequences before
   training (of `scheduled`: with as little truth as at its end).
+- tuned: chosen by the mean over the tuning seeds, on validation data. (lowest) or (highest): the learning rate stands
+  at that end of those tried, and beyond it there may be a better one. good range: the largest by the smallest rate
+  around the chosen one that keep 90 % of its way from the floor; ≥ where the rates tried end before it does; – where it
+  does not beat the floor.
+- runs: how the report runs ended; "still learning": in the last quarter of training the score on test data gained more
+  than 5 % of its progress (from the floor, once that is beaten) on the quarter before, and more than two standard
+  errors over seeds.
 - Scores, cosines and memory repeat exactly on the same machine and versions; ms/step is a measurement of this machine.
 """
 
@@ -64,6 +73,7 @@ def headings(table: TaskTable) -> list[str]:
     """Those of `HEADINGS` that the table has something to say on."""
     left_out = set() if table.horizon else {"free-running", "free floor", "exposure bias"}
     left_out |= set() if any(row.costs.get("relative_bias") is not None for row in table.rows) else {"bias", "90 % lag"}
+    left_out |= set() if any(len(row.tuned.tried) >= LEAST_RATES for row in table.rows) else {"good range"}
     left_out |= {"forcing"} if table.forcings in ([], ["teacher"]) else set()
     return [name for name in HEADINGS if name not in left_out]
 
@@ -90,8 +100,9 @@ def short_cells(table: TaskTable, row: Row) -> list[str]:
     if row.kind == "run":
         if len(table.forcings) > 1:
             words["algorithm"] += f" · {row.forcing}"
-        if set(row.statuses) != {"done"} or words["runs"] != _counts(row.statuses):
-            words["verdict"] = "; ".join(filter(None, [row.verdict, words["runs"]]))
+        well = set(row.statuses) == {"done"} and _runs(row) == _counts(row.statuses)
+        told = [row.verdict, "" if well else _runs(row), STILL if row.still_learning else ""]
+        words["verdict"] = "; ".join(filter(None, told))
     return [words.get(name, "") for name in short_headings(table)]
 
 
@@ -130,8 +141,9 @@ def _words(table: TaskTable, row: Row) -> dict[str, str]:
         "updates": "" if row.costs.get("updates") is None else f"{row.costs['updates']:,.0f}",
         "ms/step": "" if wall is None else number_in_words(1e3 * wall),
         "memory": memory_in_words(memory, mean_memory),
-        "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row.choice),
-        "runs": _runs(row),
+        "tuned": "" if set(row.statuses) == {"skipped"} else _choice(row),
+        "good range": _good_range(row),
+        "runs": "; ".join(filter(None, [_runs(row), STILL if row.still_learning else ""])),
     }
 
 
@@ -165,10 +177,20 @@ def _lag(row: Row) -> str:
     return "–" if lag is None else f"{lag:g}"
 
 
-def _choice(choice: Choice | None) -> str:
+def _choice(row: Row) -> str:
+    choice = row.choice
     if choice is None:
         return ""
-    return f"lr {choice.learning_rate:g}" + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
+    words = f"lr {choice.learning_rate:g}" + (f" ({row.tuned.end})" if row.tuned.end else "")
+    return words + ("" if choice.clip_norm is None else f", clip {choice.clip_norm:g}")
+
+
+def _good_range(row: Row) -> str:
+    """Say "×10"; – where there is none."""
+    if row.choice is None or len(row.tuned.tried) < LEAST_RATES:
+        return ""
+    ratio = row.tuned.ratio
+    return "–" if ratio is None else f"{'≥ ' if row.tuned.reaches_end else ''}×{ratio:.2g}"
 
 
 def _runs(row: Row) -> str:

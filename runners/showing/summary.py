@@ -17,7 +17,9 @@ from throughtime.runners.records.results import Results
 from throughtime.runners.suite.suite import Choice, Experiment
 from throughtime.tasks import Metric, Reference
 
+from .plateau import still_learning
 from .statistics import Difference, Interval, corrected, interval, paired_difference
+from .tuned import NOTHING, Tuned, tuned, tuning_in_words
 from .verdicts import Scores, test_error, verdicts
 
 COSTS = (
@@ -61,6 +63,8 @@ class Row:
         verdict: what the score shows, in words; beaten: the references that it beats with support, by name.
         difference: to full BPTT in the same forcing; None for references and full itself.
         choice: what tuning chose.
+        tuned: what it found.
+        still_learning: whether the score was improving yet when the budget ended; None where that can't be told.
         statuses: how many report runs ended in which way.
         planned: how many report runs there are to be.
         broken_tuning: how many tuning runs ended in an error, at their deadline or without memory.
@@ -79,6 +83,8 @@ class Row:
     beaten: tuple[str, ...] = ()
     difference: Difference | None = None
     choice: Choice | None = None
+    tuned: Tuned = NOTHING
+    still_learning: bool | None = None
     statuses: dict[str, int] = field(default_factory=dict)
     planned: int = 0
     broken_tuning: int = 0
@@ -186,6 +192,12 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
                 beaten=verdict.beaten,
                 difference=difference,
                 choice=group.choice,
+                tuned=tuned(group, results.records, facts.metric.better, floor.value if floor else None),
+                still_learning=still_learning(
+                    [[point.metric for point in results.records[run["key"]].curve] for run in done],
+                    facts.metric.better,
+                    floor.value if floor else None,
+                ),
                 statuses=dict(Counter(run["status"] for run in runs)),
                 planned=experiment.seeds,
                 broken_tuning=sum(results.records[run["key"]].broke for run in _runs(results, group.tuning)),
@@ -194,7 +206,7 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
-    protocol = _protocol(experiment, cell)
+    protocol = _protocol(experiment, cell, [row.tuned for row in rows])
     sizes = facts.horizon, facts.test_sequences, facts.test_targets
     return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes)
 
@@ -241,13 +253,9 @@ def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
     return statistics.median(values) if values and 2 * len(values) >= len(runs) else None
 
 
-def _protocol(experiment: Experiment, cell: str) -> str:
-    grid = experiment.grid
-    rates = ", ".join(f"{rate:g}" for rate in experiment.learning_rates)
-    clips = ", ".join("none" if math.isinf(clip) else f"{clip:g}" for clip in experiment.clip_norms)
-    tuning = f"{len(grid)} settings × {experiment.tuning_seeds} tuning seeds" if len(grid) > 1 else "nothing tuned"
+def _protocol(experiment: Experiment, cell: str, rows: Sequence[Tuned]) -> str:
     return (
         f"{experiment.size(cell)}, batches of {experiment.batch_size} sequences; equal budget: {experiment.budget} for "
-        f"every algorithm; {experiment.optimizer}, learning rates {rates}, clip norms {clips} ({tuning}); "
+        f"every algorithm; {experiment.optimizer}, {tuning_in_words(experiment, rows)}; "
         f"report seeds: {experiment.seeds}"
     )

@@ -72,6 +72,8 @@ def csv(summary: Summary) -> str:
                     "difference_supported": difference.supported if difference else None,
                     "learning_rate": choice.learning_rate if choice else None,
                     "clip_norm": choice.clip_norm if choice else None,
+                    **row.tuned.columns,
+                    "still_learning": row.still_learning,
                     **{name: row.costs.get(name) for name in COSTS},
                     "runs": ", ".join(f"{count} {status}" for status, count in row.statuses.items()),
                     "reason": row.reason,

@@ -14,6 +14,7 @@ from throughtime.parts import BadInput
 from throughtime.parts.specs import nearest
 
 from .config import Budget, Spec
+from .ladder import Ladder
 
 SUITES, COST_SUITES, GRADIENT_SUITES = "suites", "cost/suites", "gradients/suites"
 """The folders of the built-in suites."""
@@ -105,7 +106,7 @@ def explain(error: ValidationError, origin: str, fields: Iterable[str]) -> str:
     """Pydantic's findings, a line each: the field, what is wrong, what was given."""
     lines = []
     for detail in error.errors():
-        place = [str(part) for part in detail["loc"]]
+        place = [str(part) for part in detail["loc"] if not str(part).startswith("<")]  # of two kinds, which it is
         field, kind, given = ".".join(place) or "the suite", detail["type"], detail["input"]
         if kind == "extra_forbidden":
             allowed = TABLES.get(place[-2], ()) if len(place) > 1 else fields
@@ -126,7 +127,7 @@ def explain(error: ValidationError, origin: str, fields: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"budget": tuple(Budget.model_fields)}
+TABLES = {"budget": tuple(Budget.model_fields), "learning_rates": tuple(Ladder.model_fields)}
 """What a table within a suite may hold."""
 
 

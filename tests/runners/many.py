@@ -3,7 +3,8 @@
 import json
 import math
 
-from throughtime.runners.execution.plan import chosen, make_plan
+from throughtime.runners.execution.plan import make_plan
+from throughtime.runners.execution.tuning import tuning_of
 from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.suite import parse_suite
 
@@ -44,7 +45,7 @@ def fill(directory, suite):
         for job in row.tuning_jobs:
             records[job.key] = _record(job)
     for row in plan.rows:
-        for job in row.report[chosen(row, records)]:
+        for job in row.report[tuning_of(row, records).choice]:
             records[job.key] = _record(job)
     for key, record in records.items():
         text = json.dumps(record.model_dump(mode="json"))

@@ -97,11 +97,11 @@ def test_figures_of_the_same_results_are_drawn_once(finished, drawings, throught
     run = ("run", file, "--out", out)
     for _ in range(2):
         assert throughtime_here(*run, cwd=file.parent).returncode == 0
-        assert len(drawings) == 4
+        assert len(drawings) == 5
     record = next((out / "runs").iterdir())
     record.write_text(record.read_text(encoding="utf-8").replace('"cosine": 0.9', '"cosine": 0.8'), encoding="utf-8")
     assert throughtime_here(*run, cwd=file.parent).returncode == 0
-    assert len(drawings) == 8
+    assert len(drawings) == 10
     assert throughtime_here("plot", out, cwd=file.parent).returncode == 0  # which draws them anew
     assert len(drawings) == 12
 
