@@ -14,8 +14,9 @@ from throughtime.parts.registry import parameters_of, source_file, third_party
 from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.cost.suite import CostSuite, cost_suite_names, load_cost_suite
 from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite
+from throughtime.runners.suite.experiment import Experiment
 from throughtime.runners.suite.plugins import REGISTRIES
-from throughtime.runners.suite.suite import Experiment, Suite, load_suite, suite_names
+from throughtime.runners.suite.suite import Suite, load_suite, suite_names
 from throughtime.tasks import Task
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.manifest import TaskFacts
+from throughtime.runners.suite.experiment import task_class
 from throughtime.runners.suite.fingerprint import Code
-from throughtime.runners.suite.suite import task_class
 from throughtime.tasks import Metric, make_task
 
 from .plan import Plan, TaskState

@@ -20,11 +20,13 @@ from throughtime.parts.specs import nearest, parse_spec
 from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.records.manifest import TaskFacts
 from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.experiment import Group, task_class
 from throughtime.runners.suite.fingerprint import Code, key_of, look_again
+from throughtime.runners.suite.ladder import Choice
 from throughtime.runners.suite.plugins import REGISTRIES, files_of
 from throughtime.runners.suite.reach import check_reach
 from throughtime.runners.suite.spelling import in_one_spelling
-from throughtime.runners.suite.suite import Choice, Group, Suite, spelt, task_class
+from throughtime.runners.suite.suite import Suite, spelt
 from throughtime.tasks import make_task
 
 from .job import RunJob

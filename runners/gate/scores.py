@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from throughtime.runners.records.record import Record
 from throughtime.runners.records.results import Results
-from throughtime.runners.suite.suite import Group
+from throughtime.runners.suite.experiment import Group
 
 
 class Scores(BaseModel):

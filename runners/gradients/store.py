@@ -15,7 +15,7 @@ from throughtime.parts.text import one_line
 from throughtime.runners.records.manifest import GroupKeys
 from throughtime.runners.records.manifest import Manifest as RunManifest
 from throughtime.runners.records.store import Store
-from throughtime.runners.suite.suite import Group
+from throughtime.runners.suite.experiment import Group
 
 from .point import TABLES, Measured, Setting
 from .suite import GradientSuite, middle

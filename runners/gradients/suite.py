@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from throughtime.parts import BadInput
-from throughtime.runners.suite.suite import Choice, Experiment, Suite, parse_suite
+from throughtime.runners.suite.experiment import Experiment
+from throughtime.runners.suite.ladder import Choice
+from throughtime.runners.suite.suite import Suite, parse_suite
 from throughtime.runners.suite.written import GRADIENT_SUITES, SUITES, explain, file_of, find, names_in, parse
 
 from .point import Measurement

@@ -17,7 +17,9 @@ from pydantic import (
 
 from throughtime.parts.text import one_line
 from throughtime.runners.suite.config import RunConfig, Spec
-from throughtime.runners.suite.suite import Choice, Group, Suite
+from throughtime.runners.suite.experiment import Group
+from throughtime.runners.suite.ladder import Choice
+from throughtime.runners.suite.suite import Suite
 from throughtime.runners.suite.written import Finite
 from throughtime.tasks import Metric, Reference, Task
 

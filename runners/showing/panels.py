@@ -13,7 +13,7 @@ import pandas as pd
 from throughtime.runners.records.manifest import GroupKeys, Manifest
 from throughtime.runners.records.record import Record
 from throughtime.runners.records.results import Results
-from throughtime.runners.suite.suite import Experiment
+from throughtime.runners.suite.experiment import Experiment
 from throughtime.tasks import Reference
 
 from .canvas import MOST_COLUMNS, Level, Look, levels, looks, name_at_edge, plain_log

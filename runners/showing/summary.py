@@ -14,7 +14,8 @@ from typing import Any
 from throughtime.parts.text import one_line
 from throughtime.runners.records.manifest import GroupKeys, TaskFacts
 from throughtime.runners.records.results import Results
-from throughtime.runners.suite.suite import Choice, Experiment
+from throughtime.runners.suite.experiment import Experiment
+from throughtime.runners.suite.ladder import Choice
 from throughtime.tasks import Metric, Reference
 
 from .plateau import still_learning

@@ -20,10 +20,7 @@ from throughtime.parts.specs import nearest
 from throughtime.parts.text import OneLine, Plain
 from throughtime.tasks import TASKS, make_task
 
-from .experiment import TUNING_SEED as TUNING_SEED
 from .experiment import Experiment, Group
-from .experiment import task_class as task_class
-from .ladder import Choice as Choice
 from .spelling import all_in_one_spelling
 from .written import SUITES, check_kind, explain, file_of, find, names_in, parse
 

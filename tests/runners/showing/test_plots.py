@@ -15,7 +15,8 @@ from throughtime.runners.showing.canvas import looks, save_and_close, spread
 from throughtime.runners.showing.frontier import frontier
 from throughtime.runners.showing.plots import draw_figures, write_figures
 from throughtime.runners.suite.fingerprint import key_of
-from throughtime.runners.suite.suite import Choice, parse_suite
+from throughtime.runners.suite.ladder import Choice
+from throughtime.runners.suite.suite import parse_suite
 from throughtime.tasks import Metric, Reference
 
 NAMES = ["frontier", "curves_steps", "curves_seconds", "gradient"]

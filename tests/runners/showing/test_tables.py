@@ -19,7 +19,8 @@ from throughtime.runners.showing.screen import print_tables
 from throughtime.runners.showing.statistics import paired_difference
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.suite.fingerprint import key_of
-from throughtime.runners.suite.suite import Choice, parse_suite
+from throughtime.runners.suite.ladder import Choice
+from throughtime.runners.suite.suite import parse_suite
 from throughtime.tasks import Metric, Reference
 
 SUITE = """

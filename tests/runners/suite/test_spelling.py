@@ -12,8 +12,9 @@ from throughtime.runners.cost.grid import CostRunner
 from throughtime.runners.cost.suite import parse_cost_suite
 from throughtime.runners.execution.plan import make_plan
 from throughtime.runners.suite import plugins
+from throughtime.runners.suite.experiment import Experiment
 from throughtime.runners.suite.plugins import load_plugin
-from throughtime.runners.suite.suite import Experiment, Suite, parse_suite
+from throughtime.runners.suite.suite import Suite, parse_suite
 from throughtime.tasks import TASKS
 
 SUITE = """

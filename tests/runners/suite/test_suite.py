@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from throughtime.runners.suite.suite import TUNING_SEED, Choice, load_suite, parse_suite, suite_names
+from throughtime.runners.suite.experiment import TUNING_SEED
+from throughtime.runners.suite.ladder import Choice
+from throughtime.runners.suite.suite import load_suite, parse_suite, suite_names
 
 TWO = """
 title = "Two"
