@@ -59,7 +59,7 @@ def _cheapest(table: TaskTable, cost: str) -> Row | None:
 WISHES: dict[str, Callable[[TaskTable], Row | None]] = {
     "the best score": lambda table: _runs(table)[0],
     "as little memory as possible, no worse than `full`": lambda table: _cheapest(table, "peak_bytes"),
-    "as little time as possible, no worse than `full`": lambda table: _cheapest(table, "wall_per_step"),
+    "as little time as possible, no worse than `full`": lambda table: _cheapest(table, "time_per_step"),
     "memory that does not grow with the sequence": lambda table: next(
         row for row in _runs(table) if make_algorithm(row.name).online
     ),
@@ -73,7 +73,7 @@ WISHES: dict[str, Callable[[TaskTable], Row | None]] = {
 def _answer(table: TaskTable, row: Row | None) -> str:
     if row is None:
         return TOO_FEW
-    memory, wall = row.costs["peak_bytes"] or 0.0, row.costs["wall_per_step"] or 0.0
+    memory, wall = row.costs["peak_bytes"] or 0.0, row.costs["time_per_step"] or 0.0
     assert row.score is not None
     return f"`{row.name}`: {row.score.mean:.4f}, {bytes_in_words(memory)}, {1e3 * wall:.2g} ms a step"
 

@@ -83,6 +83,7 @@ def load_results(directory: str | Path) -> pd.DataFrame:
     for a tuning run, ``test`` for a report run; ``free``: the same, running free;
     ``exposure_bias``: the latter less the score one step ahead on the same targets), ``steps``, ``updates``,
     ``sequences``, ``wall_seconds`` and ``cpu_seconds`` of training, ``wall_per_step`` and ``cpu_per_step`` (seconds),
+    ``time_per_step`` (the CPU's, which a busy machine does not lengthen, or of a run on a GPU that on the wall),
     ``peak_bytes``, ``flops`` and ``ops`` of the updates of one batch of 16 sequences, ``mean_peak_bytes`` where the
     memory is random, ``gradient_norm``, ``clipped_share``, ``nonfinite_share``, ``cosine`` and ``relative_error``
     (means over the curve), ``steps_to_target``, ``seconds_to_target``, ``machine`` (whose times these
@@ -114,10 +115,10 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
 def _row(record: Record) -> dict[str, Any]:
     row = record.model_dump(exclude=_NO_COLUMNS)
     config = {**record.config.model_dump(), "budget": str(record.config.budget)}
-    ran = {
-        "wall_per_step": record.wall_seconds / record.steps if record.steps else None,
-        "cpu_per_step": record.cpu_seconds / record.steps if record.steps else None,
-    }
+    wall, cpu = (
+        seconds / record.steps if record.steps else None for seconds in (record.wall_seconds, record.cpu_seconds)
+    )
+    ran = {"time_per_step": cpu if record.config.device == "cpu" else wall, "wall_per_step": wall, "cpu_per_step": cpu}
     for name in ("cosine", "relative_error"):
         values = [value for point in record.curve if (value := getattr(point, name)) is not None]
         ran[name] = math.fsum(values) / len(values) if values else None
@@ -127,7 +128,15 @@ def _row(record: Record) -> dict[str, Any]:
 def _columns() -> list[str]:
     """The columns of a table without rows, so that what is asked of them has an answer."""
     kept = [name for name in Record.model_fields if name not in _NO_COLUMNS]
-    ran = ["wall_per_step", "cpu_per_step", "cosine", "relative_error", "steps_to_target", "seconds_to_target"]
+    ran = [
+        "time_per_step",
+        "wall_per_step",
+        "cpu_per_step",
+        "cosine",
+        "relative_error",
+        "steps_to_target",
+        "seconds_to_target",
+    ]
     return [*RunConfig.model_fields, *kept, *ran]
 
 

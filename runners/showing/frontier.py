@@ -25,7 +25,7 @@ class Cost(NamedTuple):
 
 
 COSTS = (
-    Cost("wall_per_step", 1e-3, "training time per time step of the batch (ms, this machine)"),
+    Cost("time_per_step", 1e-3, "training time per time step of the batch (ms of this machine)"),
     Cost("peak_bytes", 1024, "memory of the updates of 16 sequences (KiB)"),
 )
 
@@ -64,7 +64,7 @@ def _panel(ax: "Axes", drawing: Drawing, panel: Panel, cost: Cost) -> pd.Series:
     costs: dict[str, float] = {}
     scores: dict[str, Interval] = {}
     for name, runs in frame.groupby("algorithm", sort=False) if len(frame) else []:
-        comparable = runs if cost.column != "wall_per_step" else runs[runs["machine"] == drawing.timed_on]
+        comparable = runs if cost.column != "time_per_step" else runs[runs["machine"] == drawing.timed_on]
         if not len(comparable):
             continue
         costs[str(name)] = float(comparable[cost.column].astype(float).median()) / cost.unit

@@ -24,6 +24,7 @@ from .tuned import NOTHING, Tuned, tuned, tuning_in_words
 from .verdicts import Scores, test_error, verdicts
 
 COSTS = (
+    "time_per_step",
     "wall_per_step",
     "cpu_per_step",
     "peak_bytes",
@@ -45,7 +46,7 @@ COSTS = (
 )
 """What a row gives of its done runs: the median over seeds."""
 
-TIMES = ("wall_per_step", "cpu_per_step", "seconds_to_target")
+TIMES = ("time_per_step", "wall_per_step", "cpu_per_step", "seconds_to_target")
 """Those that are a machine's own: of its runs alone."""
 
 

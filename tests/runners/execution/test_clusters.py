@@ -22,7 +22,7 @@ pytest.importorskip("submitit", reason="the extra slurm is not installed")
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
-TIMES = ["wall_seconds", "cpu_seconds", "wall_per_step", "cpu_per_step", "seconds_to_target"]
+TIMES = ["wall_seconds", "cpu_seconds", "time_per_step", "wall_per_step", "cpu_per_step", "seconds_to_target"]
 
 SUITE = """
 tasks = ["two_lag(length=16)"]

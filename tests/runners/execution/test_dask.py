@@ -19,7 +19,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 from throughtime.runners.execution.on_dask import Dask
 
-TIMES = ["wall_seconds", "cpu_seconds", "wall_per_step", "cpu_per_step"]
+TIMES = ["wall_seconds", "cpu_seconds", "time_per_step", "wall_per_step", "cpu_per_step"]
 
 
 @pytest.fixture(scope="module")

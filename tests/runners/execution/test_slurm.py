@@ -19,7 +19,7 @@ from throughtime.runners.suite.suite import load_suite
 
 from ...conftest import Pool
 
-TIMES = ["wall_seconds", "cpu_seconds", "wall_per_step", "cpu_per_step"]
+TIMES = ["wall_seconds", "cpu_seconds", "time_per_step", "wall_per_step", "cpu_per_step"]
 
 
 class Task:

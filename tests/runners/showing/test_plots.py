@@ -102,7 +102,8 @@ def _record(config, end, points):
         }
         for i in range(points)
     ]
-    ran = {} if skipped else {"steps": 1000, "wall_seconds": 0.5 + config.seed, "peak_bytes": 2048}
+    seconds = 0.5 + config.seed
+    ran = {} if skipped else {"steps": 1000, "wall_seconds": seconds, "cpu_seconds": seconds, "peak_bytes": 2048}
     return Record.model_validate(
         {"key": key_of(config.model_dump(), ""), "config": config, "deadline": 9.0, "curve": curve, **ran, **end}
     )
@@ -273,7 +274,7 @@ def test_on_the_frontier_stands_what_nothing_cheaper_betters(scores, better, exp
 
 def test_the_frontier_is_drawn_from_the_cheapest_to_the_best(results):
     def ended(group, seed):
-        cheap = {"status": "done", "test": 0.5, "peak_bytes": 1024, "wall_seconds": 0.1}
+        cheap = {"status": "done", "test": 0.5, "peak_bytes": 1024, "wall_seconds": 0.1, "cpu_seconds": 0.1}
         return cheap if group.algorithm == "full" else 0.2
 
     time, memory = draw_figures(results(ended))["frontier"].axes

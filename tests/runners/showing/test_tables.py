@@ -62,7 +62,8 @@ def results(tmp_path):
                 for config, value in zip(group.report(Choice(0.1, 1.0), "cpu"), scores[group.algorithm], strict=False):
                     key = key_of(config.model_dump(), "fixed")
                     ended = {"status": "done", "test": value} if isinstance(value, float) else dict(value)
-                    ran = {"steps": 1000, "updates": 100, "wall_seconds": 0.5, "peak_bytes": 2048, "gradient_norm": 1.0}
+                    ran = {"steps": 1000, "updates": 100, "wall_seconds": 0.5, "cpu_seconds": 0.5, "peak_bytes": 2048}
+                    ran["gradient_norm"] = 1.0
                     point = {"steps": 0.0, "updates": 0.0, "seconds": 0.0, "loss": None, "metric": 0.7}
                     point |= {"gradient_norm": None, "cosine": 0.5, "relative_error": 0.1}
                     end = {**point, "steps": 1000.0, "seconds": 0.5, "metric": ended.get("test"), "gradient_norm": 1.0}
@@ -412,7 +413,8 @@ def test_rows_that_waited_for_a_busy_machine_are_told(results):
         record["cpu_seconds"] = record["wall_seconds"] / 2.7
         path.write_text(json.dumps(record), encoding="utf-8")
     text = tables.markdown(summarise(directory))
-    assert "Beware: ms/step is time on the wall, and 4 of 4 rows waited while the machine was busy, up to 2.7" in text
+    assert "Beware: 4 of 4 rows waited for a busy machine, up to 2.7 times as long as they computed" in text
+    assert "| 0.185 (wall 0.5) " in text
     screen = io.StringIO()
     print_tables(summarise(directory), Console(file=screen, force_terminal=True, width=220))
     assert "Beware" in screen.getvalue()
