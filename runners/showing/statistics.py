@@ -4,7 +4,7 @@ A seed is the unit of replication; what is compared on the same seeds is paired 
 for normal scores from two seeds on, where a bootstrap of three values can't reach beyond these. What a table says of
 its rows is judged together (Holm 1979), so that in 6 % of the tables at most any of it is wrong: 4 % for references
 that are said to be beaten, 2 % for differences. How often it is wrong for scores that are not normal is measured by
-`results/coverage.py` with these very functions.
+`results/error_rates.py` with these very functions.
 """
 
 import math

@@ -24,7 +24,7 @@ SUNSPOTS = (
     Reference("noiseless", 0.0, "optimum", ""),
 )
 BEST = ["not learned", "beats the floor", "beats AR(2)", "beats AR(9)"]
-SCRIPT = importlib.util.spec_from_file_location("coverage", Path(__file__).parents[3] / "results" / "coverage.py")
+SCRIPT = importlib.util.spec_from_file_location("error_rates", Path(__file__).parents[3] / "results" / "error_rates.py")
 COVERAGE = importlib.util.module_from_spec(SCRIPT)
 SCRIPT.loader.exec_module(COVERAGE)
 
@@ -119,7 +119,7 @@ def test_error_of_test_data_is_the_binomials():
 
 
 class TestLevel:
-    """With the functions of `results/coverage.py`, whose whole table is committed."""
+    """With the functions of `results/error_rates.py`, whose whole table is committed."""
 
     @pytest.mark.parametrize("name", COVERAGE.SHAPES)
     def test_any_wrong_mark_of_seven_like_rows_is_rare(self, name):

@@ -1,4 +1,4 @@
-"""Measures how often what a table says over seeds is wrong: ``python results/coverage.py``, about two minutes.
+"""Measures how often what a table says over seeds is wrong: ``python results/error_rates.py``, about two minutes.
 
 Scores are drawn of several shapes, and intervals, marks and verdicts made of them by the functions that make the
 tables: of seven rows that are one and the same algorithm, whose median, or mean, is the reference to beat. The draws
