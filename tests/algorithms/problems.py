@@ -1,6 +1,6 @@
 """The problems that the tests share: every cell, with every kind of mask, for one sequence and for three."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -61,6 +61,16 @@ CLOSED = [
     for k, forcing in enumerate(FORCINGS)
 ]
 CASES = OPEN + CLOSED
+
+
+def in_turn(turn: int, masks: Sequence[str] = ("masked",)) -> list[Case]:
+    """Cases in which each cell and each mask is met, in another pairing at another turn."""
+    return [Case(CELLS[(turn + i) % len(CELLS)], masks[i % len(masks)]) for i in range(max(len(CELLS), len(masks)))]
+
+
+def every(_turn: int, masks: Sequence[str] = ("masked",)) -> list[Case]:
+    """Each cell with each mask: for the long tests, in the place of `in_turn`."""
+    return [Case(cell, mask) for cell in CELLS for mask in masks]
 
 
 @dataclass(frozen=True)
