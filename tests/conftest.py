@@ -1,6 +1,8 @@
 """One torch thread everywhere, the same random examples at every run, and jobs and commands done in this process."""
 
 import contextlib
+import functools
+import importlib.metadata
 import os
 import signal
 import sys
@@ -21,6 +23,10 @@ torch.set_warn_always(True)  # torch warns once a process; a test must not depen
 # A shell has its jobs in the background ignore Ctrl-C, and whatever they start: tests of it would wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_distributions = functools.cache(lambda _path, ask=importlib.metadata.packages_distributions: ask())
+# Which package brings which module: a plugin's code asks for each run, and to read all that is installed takes long.
+importlib.metadata.packages_distributions = lambda: _distributions(tuple(sys.path))
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")

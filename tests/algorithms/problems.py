@@ -1,10 +1,13 @@
 """The problems that the tests share: every cell, with every kind of mask, for one sequence and for three."""
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+import pytest
 import torch
 from naive import Gradient, Naive
 from torch import Tensor, nn
@@ -61,6 +64,48 @@ CLOSED = [
     for k, forcing in enumerate(FORCINGS)
 ]
 CASES = OPEN + CLOSED
+
+
+def in_turn(turn: int, masks: Sequence[str] = ("masked",)) -> list[Case]:
+    """Cases in which each cell and each mask is met, in another pairing at another turn."""
+    return [Case(CELLS[(turn + i) % len(CELLS)], masks[i % len(masks)]) for i in range(max(len(CELLS), len(masks)))]
+
+
+def every(_turn: int, masks: Sequence[str] = ("masked",)) -> list[Case]:
+    """Each cell with each mask: for the long tests, in the place of `in_turn`."""
+    return [Case(cell, mask) for cell in CELLS for mask in masks]
+
+
+def third(values: Sequence[Any], number: int, of: int = 3) -> Sequence[Any]:
+    """Every third of them, others for the next number and again for the third after it: three in a row have all."""
+    return values[(number + number // of) % of :: of]
+
+
+thirds = pytest.mark.parametrize("of", [3, pytest.param(1, marks=pytest.mark.long)], ids=["thirds", "all"])
+"""Of what is many times many each takes a third of the other in turn; all of it where it is asked for."""
+
+
+def together(name: str, values: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """One test of all values of an argument: to deal a test out takes longer than most of these take to be run."""
+    all_values = list(values)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def over_all(**given: Any) -> None:
+            for value in all_values:
+                try:
+                    test(**given, **{name: value})
+                except BaseException as error:
+                    error.add_note(f"{name}: {value}")
+                    raise
+
+        signature = inspect.signature(test)
+        others = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+        over_all.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
+        del over_all.__wrapped__  # type: ignore[attr-defined]
+        return over_all
+
+    return decorate
 
 
 @dataclass(frozen=True)

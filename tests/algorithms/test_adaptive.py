@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, Case, estimate, make_problem, shared_problem, train
+from problems import CASES, CELLS, Case, estimate, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import adaptive, make_algorithm
 from throughtime.algorithms.adaptive import least_steps
@@ -16,7 +16,7 @@ from throughtime.algorithms.adaptive import least_steps
 RATE = 0.1
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_without_tolerance_it_is_the_longest_truncation(case):
     assert (
         relative_error(estimate(case, "adaptive(delta=0, k_max=3)"), shared_problem(case).twin.truncated(3, 5)) <= 1e-9
@@ -80,9 +80,9 @@ def train_naively(naive, delta, k_max):
     return losses, used
 
 
-@pytest.mark.parametrize("forcing", ["teacher", "free"])
-@pytest.mark.parametrize("loss", ["regression", "classification"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("forcing", ["teacher", "free"])
+@together("loss", ["regression", "classification"])
+@together("cell", CELLS)
 def test_descent_at_every_choice_ends_where_a_naive_loops_does(cell, loss, forcing):
     problem = make_problem(Case(cell, loss=loss, T=60, m=3, n=4, forcing=forcing))
     naive = problem.naive()

@@ -5,7 +5,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, FORCINGS, Case, estimate, full_gradient, make_problem, record, shared_problem, train
+from problems import (
+    CASES,
+    CELLS,
+    FORCINGS,
+    Case,
+    estimate,
+    full_gradient,
+    make_problem,
+    record,
+    shared_problem,
+    together,
+    train,
+)
 from torch import nn
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
@@ -14,7 +26,7 @@ from throughtime.networks import Network, Recurrent
 RATE = 0.3
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_it_is_full(case):
     for block in (1, 3, 7, 20):
         assert relative_error(estimate(case, f"blocked_rtrl(block={block})"), full_gradient(case)) <= 1e-9, block
@@ -33,7 +45,7 @@ def test_of_any_size(cell, T, block, n, m):
     assert relative_error(problem.estimate(f"blocked_rtrl(block={block})"), problem.estimate("full")) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_an_update_has_its_blocks_gradient_through_all_of_the_past(cell):
     problem = shared_problem(Case(cell, "masked", T=8))
     naive = problem.twin
@@ -48,9 +60,9 @@ def test_an_update_has_its_blocks_gradient_through_all_of_the_past(cell):
         assert relative_error(gradient, expected) <= 1e-9
 
 
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
-@pytest.mark.parametrize("forcing", ["teacher", *FORCINGS])
-@pytest.mark.parametrize("cell", CELLS)
+@together("mask", ["unmasked", "masked", "gap"])
+@together("forcing", ["teacher", *FORCINGS])
+@together("cell", CELLS)
 def test_descent_ends_where_naive_rtrls_with_as_many_updates_does(cell, forcing, mask):
     case = Case(cell, mask, batch=2, T=10, m=3, forcing=forcing)
     problem = make_problem(case)
@@ -60,7 +72,7 @@ def test_descent_ends_where_naive_rtrls_with_as_many_updates_does(cell, forcing,
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_descent_over_20_updates(cell):
     problem = make_problem(Case(cell, "masked", batch=2, T=39))
     naive = problem.naive()

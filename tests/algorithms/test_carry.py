@@ -1,7 +1,8 @@
 """One sequence in several batches, with the carry handed on, gives what it gives in one."""
 
+from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -30,10 +31,23 @@ ONLINE = {
 }
 # Where batches end, in updates; the first batch of "1" is shorter than every k2 > k1.
 BORDERS = {"short-first": [1], "three": [2, 5], "one-update-each": [1, 2, 3, 4, 5, 6]}
-each_cell = pytest.mark.parametrize("cell", CELLS)
-each_forcing = pytest.mark.parametrize("forcing", ["teacher", "free", "coins"])
+FORCINGS = ["teacher", "free", "coins"]
 each_online = pytest.mark.parametrize("spec", ONLINE)
-each_split = pytest.mark.parametrize("borders", BORDERS.values(), ids=BORDERS.keys())
+each_spec = pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=6)"])
+
+
+def in_pairs(spec: str, masks: list[str]) -> Iterator[tuple[Case, list[int]]]:
+    """Each pair of a cell, a forcing and a place where batches end, with a mask; others for the next algorithm."""
+    turn = list(ONLINE).index(spec)
+    for (i, cell), (j, forcing) in product(enumerate(CELLS), enumerate(FORCINGS)):
+        mask = masks[(turn + i * len(FORCINGS) + j) % len(masks)]
+        yield long_case(cell, mask, spec, forcing), list(BORDERS.values())[(turn + i + j) % len(BORDERS)]
+
+
+def all_together(spec: str, masks: list[str]) -> Iterator[tuple[Case, list[int]]]:
+    """Every combination, for the long tests."""
+    for cell, forcing, mask, borders in product(CELLS, FORCINGS, masks, BORDERS.values()):
+        yield long_case(cell, mask, spec, forcing), borders
 
 
 def split(problem: Problem, spec: str, borders: list[int]) -> list[Problem]:
@@ -46,9 +60,12 @@ def long_case(cell: str, mask: str, spec: str, forcing: str = "teacher") -> Case
     return Case(cell, mask, T=7 * every - every // 2, m=3, forcing=forcing)
 
 
-def last_carry(problem: Problem, spec: str):
-    *_, last = problem.updates(spec)
+def last_carry(problem: Problem, spec: str, carry=None):
+    *_, last = problem.updates(spec, carry)
     return last.carry
+
+
+chosen = pytest.mark.parametrize("choose", [in_pairs, pytest.param(all_together, marks=pytest.mark.long)])
 
 
 @cache
@@ -66,54 +83,51 @@ def descended_in_one(case: Case, spec: str):
     return dict(whole.network.named_parameters())
 
 
-@each_split
+@chosen
 @each_online
-@pytest.mark.parametrize("mask", ["unmasked", "gap"])
-@each_forcing
-@each_cell
-def test_split_sequence_gives_the_same_updates(cell, forcing, mask, spec, borders):
-    case = long_case(cell, mask, spec, forcing)
-    whole, expected = shared_problem(case), in_one(case, spec)
-    found, carry = [], None
-    for part in split(whole, spec, borders):
-        updates, carries = part.updates(spec, carry), []
-        for loss, weight, gradient in record((carries.append(u.carry) or u for u in updates), part.network):
-            found.append((loss, weight * part.batch.total / whole.batch.total, gradient))
-        carry = carries[-1]
-    assert [loss for loss, *_ in found] == pytest.approx([loss for loss, *_ in expected], rel=1e-9)
-    assert [weight for _, weight, _ in found] == pytest.approx([weight for _, weight, _ in expected], rel=1e-9)
-    assert max(relative_error(a[2], b[2]) for a, b in zip(found, expected, strict=True)) <= 1e-9
+def test_split_sequence_gives_the_same_updates(spec, choose):
+    for case, borders in choose(spec, ["unmasked", "gap"]):
+        whole, expected = shared_problem(case), in_one(case, spec)
+        found, carry = [], None
+        for part in split(whole, spec, borders):
+            updates, carries = part.updates(spec, carry), []
+            for loss, weight, gradient in record((carries.append(u.carry) or u for u in updates), part.network):
+                found.append((loss, weight * part.batch.total / whole.batch.total, gradient))
+            carry = carries[-1]
+        at = (case, borders)
+        assert [loss for loss, *_ in found] == pytest.approx([loss for loss, *_ in expected], rel=1e-9), at
+        assert [weight for _, weight, _ in found] == pytest.approx([weight for _, weight, _ in expected], rel=1e-9), at
+        assert max(relative_error(a[2], b[2]) for a, b in zip(found, expected, strict=True)) <= 1e-9, at
 
 
-@each_split
+@chosen
 @each_online
-@each_forcing
-@each_cell
-def test_split_sequence_gives_the_same_weights_with_descent_on_the_way(cell, forcing, spec, borders):
-    case = long_case(cell, "masked", spec, forcing)
-    parted, carry = make_problem(case), None
-    for part in split(parted, spec, borders):
-        carries = []
-        train((carries.append(u.carry) or u for u in part.updates(spec, carry)), part.network, 0.3)
-        carry = carries[-1]
-    assert relative_error(dict(parted.network.named_parameters()), descended_in_one(case, spec)) <= 1e-9
+def test_split_sequence_gives_the_same_weights_with_descent_on_the_way(spec, choose):
+    for case, borders in choose(spec, ["masked"]):
+        parted, carry = make_problem(case), None
+        for part in split(parted, spec, borders):
+            carries = []
+            train((carries.append(u.carry) or u for u in part.updates(spec, carry)), part.network, 0.3)
+            carry = carries[-1]
+        found = dict(parted.network.named_parameters())
+        assert relative_error(found, descended_in_one(case, spec)) <= 1e-9, (case, borders)
 
 
-@pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=2)"])
-@each_cell
-def test_carry_serves_twice(cell, spec):
-    whole = make_problem(Case(cell, T=12))
-    carry = last_carry(whole.part(0, 6), spec)
-    before = [tensor.clone() for tensor in tensors_in(carry)]
-    once, twice = (record(whole.part(6, 12).updates(spec, carry), whole.network) for _ in range(2))
-    assert all(map(torch.equal, before, tensors_in(carry)))
-    for (loss, weight, gradient), (loss_2, weight_2, gradient_2) in zip(once, twice, strict=True):
-        assert (loss, weight) == (loss_2, weight_2)
-        assert all(torch.equal(gradient[name], gradient_2[name]) for name in gradient)
+@each_spec
+def test_carry_serves_twice(spec):
+    for cell in CELLS:
+        whole = make_problem(Case(cell, T=12))
+        carry = last_carry(whole.part(0, 6), spec)
+        before = [tensor.clone() for tensor in tensors_in(carry)]
+        once, twice = (record(whole.part(6, 12).updates(spec, carry), whole.network) for _ in range(2))
+        assert all(map(torch.equal, before, tensors_in(carry))), cell
+        for (loss, weight, gradient), (loss_2, weight_2, gradient_2) in zip(once, twice, strict=True):
+            assert (loss, weight) == (loss_2, weight_2), cell
+            assert all(torch.equal(gradient[name], gradient_2[name]) for name in gradient), cell
 
 
 @pytest.mark.parametrize("spec", ["full", "online", "stochastic(length=6)"])
-@each_cell
+@pytest.mark.parametrize("cell", CELLS)
 def test_carried_state_is_a_constant(cell, spec):
     """What forgets at the border still starts there from the right state."""
     whole = make_problem(Case(cell, T=12))
@@ -130,17 +144,17 @@ def test_carried_state_is_a_constant(cell, spec):
     assert relative_error(total, naive_gradient) <= 1e-9
 
 
-@pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=6)"])
-@each_cell
-def test_a_batch_without_targets_hands_its_last_state_on(cell, spec):
-    whole = shared_problem(Case(cell, "last", T=12))
-    carry = last_carry(whole.part(0, 6), spec)
-    losses = record(whole.part(6, 12).updates(spec, carry), whole.network)
-    expected = float(whole.batch.mean_loss(whole.network.unroll(whole.batch.inputs)[0]).detach())
-    assert sum(weight * loss for loss, weight, _ in losses) == pytest.approx(expected, rel=1e-9)
+@each_spec
+def test_a_batch_without_targets_hands_its_last_state_on(spec):
+    for cell in CELLS:
+        whole = shared_problem(Case(cell, "last", T=12))
+        carry = last_carry(whole.part(0, 6), spec)
+        losses = record(whole.part(6, 12).updates(spec, carry), whole.network)
+        expected = float(whole.batch.mean_loss(whole.network.unroll(whole.batch.inputs)[0]).detach())
+        assert sum(weight * loss for loss, weight, _ in losses) == pytest.approx(expected, rel=1e-9), cell
 
 
-@each_cell
+@pytest.mark.parametrize("cell", CELLS)
 def test_carried_influence_reaches_across_the_border(cell):
     """A target after the border gives credit to what happened before it."""
     whole = shared_problem(Case(cell, "last", T=12))
@@ -149,26 +163,21 @@ def test_carried_influence_reaches_across_the_border(cell):
     assert relative_error(gradient, whole.twin.full()) <= 1e-9
 
 
-@pytest.mark.parametrize("spec", ONLINE)
-@each_cell
-def test_carry_does_not_grow_with_the_stream(cell, spec):
-    whole = make_problem(Case(cell, T=36))
-    sizes, carry = [], None
-    for start in range(0, 36, 6):
-        carry = last_carry_from(whole.part(start, start + 6), spec, carry)
-        sizes.append(sum(tensor.numel() for tensor in tensors_in(carry)))
-    assert sizes[-1] == sizes[3]
+@each_online
+def test_carry_does_not_grow_with_the_stream(spec):
+    for cell in CELLS:
+        whole = make_problem(Case(cell, T=36))
+        sizes, carry = [], None
+        for start in range(0, 36, 6):
+            carry = last_carry(whole.part(start, start + 6), spec, carry)
+            sizes.append(sum(tensor.numel() for tensor in tensors_in(carry)))
+        assert sizes[-1] == sizes[3], cell
 
 
-def last_carry_from(problem: Problem, spec: str, carry):
-    *_, last = problem.updates(spec, carry)
-    return last.carry
-
-
-@pytest.mark.parametrize("spec", [*ONLINE, "full", "online", "stochastic(length=2)"])
-@each_cell
-def test_carry_holds_no_more_than_its_tensors(cell, spec):
+@each_spec
+def test_carry_holds_no_more_than_its_tensors(spec):
     """A tensor that is a view keeps alive all that it is a view of: a window's states, a batch's inputs."""
-    tensors = list(tensors_in(last_carry(make_problem(Case(cell, T=40, m=1, n=8, batch=1)), spec)))
-    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-    assert sum(held.values()) <= 8 * sum(tensor.numel() for tensor in tensors)
+    for cell in CELLS:
+        tensors = list(tensors_in(last_carry(make_problem(Case(cell, T=40, m=1, n=8, batch=1)), spec)))
+        held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+        assert sum(held.values()) <= 8 * sum(tensor.numel() for tensor in tensors), cell

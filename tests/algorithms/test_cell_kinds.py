@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from naive_cells import DIAGONAL, SPECS, loss_of, losses_of, start, step
+from problems import together
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.algorithms.influence import make_influence
@@ -17,7 +18,6 @@ from throughtime.tasks.losses import cross_entropy, squared_error
 
 T, m, o = 7, 2, 2
 each_spec = pytest.mark.parametrize("spec", SPECS)
-each_size = pytest.mark.parametrize("size", [1, 3])
 
 
 def make(spec, size=3, *, masked=True, length=T, inputs=m):
@@ -47,7 +47,7 @@ def apart(found, expected):
     return (difference / sum(float(one.square().sum()) for one in expected.values())) ** 0.5
 
 
-@each_size
+@together("size", [1, 3])
 @each_spec
 @pytest.mark.parametrize(
     "algorithm", ["full", "truncated(k1=3, k2=7)", "online", "rtrl(update_every=3)", "stochastic(length=7)"]
@@ -103,8 +103,8 @@ def test_updating_as_it_goes(spec):
 
 
 @each_spec
-@pytest.mark.parametrize("forcing", ["free", "generalized(alpha=0.4)"])
-@pytest.mark.parametrize("symbols", [False, True])
+@together("forcing", ["free", "generalized(alpha=0.4)"])
+@together("symbols", [False, True])
 def test_a_closed_loop_is_exact(spec, forcing, symbols):
     network, batch = make(spec, inputs=3)
     if symbols:

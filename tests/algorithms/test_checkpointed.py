@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, Case, estimate, full_gradient, make_problem, shared_problem, train
+from problems import CASES, CELLS, Case, estimate, full_gradient, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import checkpointed, make_algorithm
 from throughtime.algorithms.window import Windows
@@ -16,7 +16,7 @@ from throughtime.runners.training.workload import Workload
 SPECS = ["checkpointed", *(f"checkpointed(slots={slots})" for slots in (1, 2, 3, 9))]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_it_is_full(case):
     for spec in SPECS:
         assert relative_error(estimate(case, spec), full_gradient(case)) <= 1e-9, spec
@@ -31,7 +31,7 @@ def test_of_any_length(cell, T, slots, seed):
 
 
 @pytest.mark.parametrize("spec", ["checkpointed", "checkpointed(slots=2)"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_descent_over_20_batches_ends_where_a_naive_loops_does(cell, spec):
     problem = make_problem(Case(cell, "masked"))
     naive = problem.naive()
@@ -100,7 +100,7 @@ def test_memory_grows_as_the_root_of_the_length():
     assert 1.8 <= peaks[2] / peaks[1] <= 2.2
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_the_carry_is_the_state_at_the_end(cell):
     problem = shared_problem(Case(cell))
     for spec in SPECS:

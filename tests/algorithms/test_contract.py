@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 from naive import relative_error
-from problems import CELLS, Case, Problem, full_gradient, make_problem, record, shared_problem, tensors_in
+from problems import (
+    CELLS,
+    Case,
+    Problem,
+    every,
+    full_gradient,
+    in_turn,
+    make_problem,
+    record,
+    shared_problem,
+    tensors_in,
+)
 
 import throughtime.algorithms
 from throughtime.algorithms import ALGORITHMS, Algorithm, make_algorithm
@@ -52,9 +63,11 @@ WHOLE = [spec for spec in SPECS if not spec.startswith("stochastic")]  # its win
 SHORT = {"forward_errors": 3}  # beyond, rounding errors have grown by as much as the network forgets
 PROMISED = {spec: make_algorithm(spec).exact_up_to for spec in SPECS}
 
-each_cell = pytest.mark.parametrize("cell", CELLS)
+MASKS = ("masked", "gap", "empty")
+
 each_spec = pytest.mark.parametrize("spec", SPECS)
-each_mask = pytest.mark.parametrize("mask", ["masked", "gap", "empty"])
+# Each algorithm meets each cell and each mask; each pair of these where it is asked for.
+chosen = pytest.mark.parametrize("choose", [in_turn, pytest.param(every, marks=pytest.mark.long)])
 
 
 def clear(problem: Problem) -> None:
@@ -62,197 +75,149 @@ def clear(problem: Problem) -> None:
         parameter.grad = None
 
 
-@each_mask
+@chosen
 @each_spec
-@each_cell
-def test_every_grad_is_filled(cell, spec, mask):
-    problem = make_problem(Case(cell, mask))
-    clear(problem)
-    for _ in problem.updates(spec):
-        for name, parameter in problem.network.named_parameters():
-            assert parameter.grad is not None, name
-            assert (parameter.grad.shape, parameter.grad.dtype) == (parameter.shape, parameter.dtype), name
-            assert not parameter.grad.requires_grad, name
+def test_every_grad_is_filled(spec, choose):
+    for case in choose(SPECS.index(spec), MASKS):
+        problem = make_problem(case)
         clear(problem)
+        for _ in problem.updates(spec):
+            for name, parameter in problem.network.named_parameters():
+                assert parameter.grad is not None, (case, name)
+                assert (parameter.grad.shape, parameter.grad.dtype) == (parameter.shape, parameter.dtype), (case, name)
+                assert not parameter.grad.requires_grad, (case, name)
+            clear(problem)
 
 
 @each_spec
-@each_cell
-def test_parameter_that_the_loss_does_not_see_gets_zeros(cell, spec):
-    problem = make_problem(Case(cell, "masked"))
-    problem.network.register_parameter("spare", torch.nn.Parameter(torch.ones(2, dtype=torch.float64)))
-    for _ in problem.updates(spec):
-        assert torch.equal(problem.network.spare.grad, torch.zeros(2, dtype=torch.float64))
-        clear(problem)
+def test_parameter_that_the_loss_does_not_see_gets_zeros(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell, "masked"))
+        problem.network.register_parameter("spare", torch.nn.Parameter(torch.ones(2, dtype=torch.float64)))
+        for _ in problem.updates(spec):
+            assert torch.equal(problem.network.spare.grad, torch.zeros(2, dtype=torch.float64)), cell
+            clear(problem)
 
 
 @each_spec
-@each_cell
-def test_grad_is_set_and_not_added_to(cell, spec):
-    problem = make_problem(Case(cell, "gap"))
-    expected = record(problem.updates(spec), problem.network)
-    for parameter in problem.network.parameters():
-        parameter.grad = torch.full_like(parameter, 7.0)
-    found = record(problem.updates(spec), problem.network)
-    assert all(torch.equal(a[2][name], b[2][name]) for a, b in zip(found, expected, strict=True) for name in a[2])
-
-
-@pytest.mark.parametrize("T", [1, 7], ids=["1step", "7steps"])
-@pytest.mark.parametrize("batch", [1, 3], ids=["batch1", "batch3"])
-@each_spec
-@each_cell
-def test_no_two_grads_share_memory(cell, spec, batch, T):
-    """Clipping scales each in place: shared memory would be scaled twice."""
-    problem = make_problem(Case(cell, batch=batch, T=T))
-    for _ in problem.updates(spec):
-        grads = sorted((parameter.grad for parameter in problem.network.parameters()), key=torch.Tensor.data_ptr)
-        assert all(grad.is_contiguous() for grad in grads)
-        for one, next_one in itertools.pairwise(grads):
-            assert one.data_ptr() + one.nbytes <= next_one.data_ptr()
-
-
-@each_spec
-@each_cell
-def test_caller_may_overwrite_the_grads(cell, spec):
-    problem = make_problem(Case(cell, "masked"))
-    expected = record(problem.updates(spec), problem.network)
-    found = []
-    for update in problem.updates(spec):
-        found.append((update.loss.clone(), [parameter.grad.clone() for parameter in problem.network.parameters()]))
+def test_grad_is_set_and_not_added_to(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell, "gap"))
+        expected = record(problem.updates(spec), problem.network)
         for parameter in problem.network.parameters():
-            parameter.grad.fill_(torch.nan)
-    for (loss, grads), (right_loss, _, right_grads) in zip(found, expected, strict=True):
-        assert float(loss) == right_loss
-        assert all(map(torch.equal, grads, right_grads.values()))
+            parameter.grad = torch.full_like(parameter, 7.0)
+        found = record(problem.updates(spec), problem.network)
+        for a, b in zip(found, expected, strict=True):
+            assert all(torch.equal(a[2][name], b[2][name]) for name in a[2]), cell
 
 
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "lengths", "gap", "last"])
+@each_spec
+def test_no_two_grads_share_memory(spec):
+    """Clipping scales each in place: shared memory would be scaled twice."""
+    for cell, batch, steps in itertools.product(CELLS, (1, 3), (1, 7)):
+        problem = make_problem(Case(cell, batch=batch, T=steps))
+        for _ in problem.updates(spec):
+            grads = sorted((parameter.grad for parameter in problem.network.parameters()), key=torch.Tensor.data_ptr)
+            assert all(grad.is_contiguous() for grad in grads), problem.case
+            for one, next_one in itertools.pairwise(grads):
+                assert one.data_ptr() + one.nbytes <= next_one.data_ptr(), problem.case
+
+
+@each_spec
+def test_caller_may_overwrite_the_grads(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell, "masked"))
+        expected = record(problem.updates(spec), problem.network)
+        found = []
+        for update in problem.updates(spec):
+            found.append((update.loss.clone(), [parameter.grad.clone() for parameter in problem.network.parameters()]))
+            for parameter in problem.network.parameters():
+                parameter.grad.fill_(torch.nan)
+        for (loss, grads), (right_loss, _, right_grads) in zip(found, expected, strict=True):
+            assert float(loss) == right_loss, cell
+            assert all(map(torch.equal, grads, right_grads.values())), cell
+
+
+@chosen
 @pytest.mark.parametrize("spec", WHOLE)
-@each_cell
-def test_weights_sum_to_one(cell, spec, mask):
-    weights = [update.weight for update in shared_problem(Case(cell, mask)).updates(spec)]
-    assert sum(weights) == pytest.approx(1, rel=1e-12)
+def test_weights_sum_to_one_and_losses_average_to_the_batch_loss(spec, choose):
+    for case in choose(SPECS.index(spec), ("unmasked", "masked", "lengths", "gap", "last")):
+        problem = shared_problem(case)
+        updates = [(update.weight, float(update.loss)) for update in problem.updates(spec)]
+        assert sum(weight for weight, _ in updates) == pytest.approx(1, rel=1e-12), case
+        mean = sum(weight * loss for weight, loss in updates)
+        assert mean == pytest.approx(problem.twin.mean_loss(0, case.T), rel=1e-9), case
 
 
-@each_mask
+@chosen
 @each_spec
-@each_cell
-def test_update_without_targets_has_zero_grad(cell, spec, mask):
-    problem = shared_problem(Case(cell, mask))
-    for _, weight, gradient in record(problem.updates(spec), problem.network):
-        assert weight > 0 or not any(bool(value.any()) for value in gradient.values())
+def test_update_without_targets_has_zero_grad(spec, choose):
+    for case in choose(SPECS.index(spec), MASKS):
+        problem = shared_problem(case)
+        for _, weight, gradient in record(problem.updates(spec), problem.network):
+            assert weight > 0 or not any(bool(value.any()) for value in gradient.values()), case
+            assert weight == 0 or case.mask != "empty", case
 
 
+@chosen
 @each_spec
-@each_cell
-def test_batch_without_targets_has_weight_zero(cell, spec):
-    assert [update.weight for update in shared_problem(Case(cell, "empty")).updates(spec) if update.weight] == []
-
-
-@each_mask
-@each_spec
-@each_cell
-def test_loss_is_a_detached_scalar(cell, spec, mask):
-    for update in shared_problem(Case(cell, mask)).updates(spec):
-        assert update.loss.shape == ()
-        assert not update.loss.requires_grad
-
-
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
-@pytest.mark.parametrize("spec", WHOLE)
-@each_cell
-def test_losses_average_to_the_batch_loss(cell, spec, mask):
-    problem = shared_problem(Case(cell, mask))
-    total = sum(update.weight * float(update.loss) for update in problem.updates(spec))
-    assert total == pytest.approx(problem.twin.mean_loss(0, problem.case.T), rel=1e-9)
-
-
-@each_mask
-@each_spec
-@each_cell
-def test_carry_is_detached(cell, spec, mask):
-    for update in shared_problem(Case(cell, mask)).updates(spec):
-        assert not any(tensor.requires_grad or tensor.grad_fn is not None for tensor in tensors_in(update.carry))
+def test_loss_and_carry_are_detached_and_autograd_is_on_at_every_yield(spec, choose):
+    for case in choose(SPECS.index(spec) + 1, MASKS):
+        for update in shared_problem(case).updates(spec):
+            assert torch.is_grad_enabled(), case
+            assert update.loss.shape == (), case
+            assert not update.loss.requires_grad, case
+            carried = list(tensors_in(update.carry))
+            assert not any(tensor.requires_grad or tensor.grad_fn is not None for tensor in carried), case
+        assert carried, "the last update has a carry"
 
 
 @each_spec
-@each_cell
-def test_carry_of_the_last_update_is_there(cell, spec):
-    *_, last = shared_problem(Case(cell)).updates(spec)
-    assert any(True for _ in tensors_in(last.carry))
+def test_parameters_and_batch_stay(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell, "masked"))
+        batch = problem.batch
+        before = {name: parameter.detach().clone() for name, parameter in problem.network.named_parameters()}
+        data = [tensor.clone() for tensor in (batch.inputs, batch.targets, batch.mask)]
+        list(problem.updates(spec))
+        assert all(torch.equal(before[name], parameter) for name, parameter in problem.network.named_parameters()), cell
+        assert all(map(torch.equal, data, (batch.inputs, batch.targets, batch.mask))), cell
+        assert not batch.inputs.requires_grad, cell
 
 
 @each_spec
-@each_cell
-def test_parameters_stay(cell, spec):
-    problem = make_problem(Case(cell, "masked"))
-    before = {name: parameter.detach().clone() for name, parameter in problem.network.named_parameters()}
-    list(problem.updates(spec))
-    assert all(torch.equal(before[name], parameter) for name, parameter in problem.network.named_parameters())
+def test_same_seed_gives_the_same_and_the_global_random_state_stays(spec):
+    for cell in CELLS:
+        problem, before = shared_problem(Case(cell, "masked")), torch.get_rng_state()
+        once, twice = problem.estimate(spec, seed=5), problem.estimate(spec, seed=5)
+        assert all(torch.equal(once[name], twice[name]) for name in once), cell
+        assert torch.equal(before, torch.get_rng_state()), cell
 
 
 @each_spec
-@each_cell
-def test_batch_stays(cell, spec):
-    problem = make_problem(Case(cell, "masked"))
-    batch = problem.batch
-    before = [tensor.clone() for tensor in (batch.inputs, batch.targets, batch.mask)]
-    list(problem.updates(spec))
-    assert all(map(torch.equal, before, (batch.inputs, batch.targets, batch.mask)))
-    assert not batch.inputs.requires_grad
+def test_float32_stays_float32(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell, "masked"))
+        network, batch = problem.network.float(), problem.batch.to(dtype=torch.float32)
+        for update in make_algorithm(spec).updates(network, batch, generator=torch.Generator().manual_seed(0)):
+            assert {tensor.dtype for tensor in tensors_in(update.carry)} <= {torch.float32}, cell
+            found = {update.loss.dtype, *(parameter.grad.dtype for parameter in network.parameters())}
+            assert found == {torch.float32}, cell
 
 
 @each_spec
-@each_cell
-def test_same_seed_gives_the_same(cell, spec):
-    problem = shared_problem(Case(cell, "masked"))
-    once, twice = problem.estimate(spec, seed=5), problem.estimate(spec, seed=5)
-    assert all(torch.equal(once[name], twice[name]) for name in once)
-
-
-@each_spec
-@each_cell
-def test_global_random_state_stays(cell, spec):
-    problem, before = shared_problem(Case(cell, "masked")), torch.get_rng_state()
-    problem.estimate(spec)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-@each_spec
-@each_cell
-def test_autograd_is_on_at_every_yield(cell, spec):
-    assert all(torch.is_grad_enabled() for _ in shared_problem(Case(cell, "gap")).updates(spec))
-
-
-@each_spec
-@each_cell
-def test_float32_stays_float32(cell, spec):
-    problem = make_problem(Case(cell, "masked"))
-    network, batch = problem.network.float(), problem.batch.to(dtype=torch.float32)
-    for update in make_algorithm(spec).updates(network, batch, generator=torch.Generator().manual_seed(0)):
-        assert {tensor.dtype for tensor in tensors_in(update.carry)} <= {torch.float32}
-        assert {update.loss.dtype, *(parameter.grad.dtype for parameter in network.parameters())} == {torch.float32}
-
-
-@each_spec
-@each_cell
-def test_estimate_gradient_restores_the_grads(cell, spec):
-    problem = make_problem(Case(cell))
-    kept = [torch.full_like(parameter, 3.0) for parameter in problem.network.parameters()]
-    kept[0] = None
-    for parameter, grad in zip(problem.network.parameters(), kept, strict=True):
-        parameter.grad = grad
-    problem.estimate(spec)
-    assert all(parameter.grad is grad for parameter, grad in zip(problem.network.parameters(), kept, strict=True))
-    assert all(bool((grad == 3).all()) for grad in kept[1:])
-
-
-@each_spec
-@each_cell
-def test_estimate_gradient_is_keyed_by_parameter_name(cell, spec):
-    problem = shared_problem(Case(cell))
-    shapes = {name: value.shape for name, value in problem.estimate(spec).items()}
-    assert shapes == {name: parameter.shape for name, parameter in problem.network.named_parameters()}
+def test_estimate_gradient_restores_the_grads_and_is_keyed_by_parameter_name(spec):
+    for cell in CELLS:
+        problem = make_problem(Case(cell))
+        kept = [torch.full_like(parameter, 3.0) for parameter in problem.network.parameters()]
+        kept[0] = None
+        for parameter, grad in zip(problem.network.parameters(), kept, strict=True):
+            parameter.grad = grad
+        found = problem.estimate(spec)
+        assert all(parameter.grad is grad for parameter, grad in zip(problem.network.parameters(), kept, strict=True))
+        assert all(bool((grad == 3).all()) for grad in kept[1:]), cell
+        shapes = {name: value.shape for name, value in found.items()}
+        assert shapes == {name: parameter.shape for name, parameter in problem.network.named_parameters()}, cell
 
 
 def test_estimate_gradient_restores_the_grads_after_an_error():
@@ -271,31 +236,26 @@ def test_estimate_gradient_restores_the_grads_after_an_error():
 
 
 @pytest.mark.parametrize("spec", [spec for spec, promised in PROMISED.items() if promised])
-@each_cell
-def test_equals_full_as_far_as_promised(cell, spec):
-    case = Case(cell, T=SHORT.get(spec, 9) if math.isinf(PROMISED[spec]) else int(PROMISED[spec]))
-    assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) <= 1e-9
+def test_equals_full_as_far_as_promised(spec):
+    for cell in CELLS:
+        case = Case(cell, T=SHORT.get(spec, 9) if math.isinf(PROMISED[spec]) else int(PROMISED[spec]))
+        assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) <= 1e-9, cell
 
 
 @pytest.mark.parametrize(  # one that shows its bias on other cells has tests of its own
     "spec",
     [spec for spec, promised in PROMISED.items() if not (math.isinf(promised) or make_algorithm(spec).shown_on)],
 )
-@each_cell
-def test_differs_from_full_beyond_the_promise(cell, spec):
-    case = Case(cell, T=int(PROMISED[spec]) + 1 if PROMISED[spec] else 3)
-    assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) > 1e-4
+def test_differs_from_full_beyond_the_promise(spec):
+    for cell in CELLS:
+        case = Case(cell, T=int(PROMISED[spec]) + 1 if PROMISED[spec] else 3)
+        assert relative_error(shared_problem(case).estimate(spec), full_gradient(case)) > 1e-4, cell
 
 
 @each_spec
-def test_exact_at_any_length_is_unbiased(spec):
+def test_promises_fit_each_other_and_are_of_the_declared_types(spec):
     algorithm = make_algorithm(spec)
     assert algorithm.unbiased or not math.isinf(algorithm.exact_up_to)
-
-
-@each_spec
-def test_promises_are_of_the_declared_types(spec):
-    algorithm = make_algorithm(spec)
     assert isinstance(algorithm.exact_up_to, (int, float))
     assert isinstance(algorithm.unbiased, bool)
     assert isinstance(algorithm.online, bool)

@@ -7,7 +7,9 @@ from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import make_forcing
 from throughtime.tasks import make_task
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+if not torch.cuda.is_available():
+    pytest.skip("torch finds no CUDA GPU", allow_module_level=True)
+
 SPECS = [
     "full",
     "truncated(k1=2, k2=5)",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from naive import relative_error
-from problems import CASES, CELLS, Case, make_problem, record, shared_problem, train
+from problems import CASES, CELLS, Case, make_problem, record, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 from throughtime.algorithms.compiled.choose import torch_alone
@@ -13,7 +13,7 @@ from throughtime.algorithms.truncated import Past
 RATE, MAP_RATE = 0.3, 0.2
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_with_a_map_of_zero_it_is_truncated_to_the_bit(case):
     problem = shared_problem(case)
     for k in (1, 3, 9):
@@ -24,7 +24,7 @@ def test_with_a_map_of_zero_it_is_truncated_to_the_bit(case):
             assert all(torch.equal(gradient[name], right[name]) for name in right)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_without_kernels_too(cell):
     problem = shared_problem(Case(cell, "masked"))
     with torch_alone():
@@ -64,9 +64,9 @@ def train_naively(naive, k, rounds=1):
     return losses, A, a
 
 
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
-@pytest.mark.parametrize("forcing", ["teacher", "free"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("mask", ["unmasked", "masked", "gap"])
+@together("forcing", ["teacher", "free"])
+@together("cell", CELLS)
 def test_descent_over_20_windows_ends_where_a_naive_loops_does(cell, forcing, mask):
     problem = make_problem(Case(cell, mask, T=60, m=3, forcing=forcing))
     naive = problem.naive()
@@ -80,7 +80,7 @@ def test_descent_over_20_windows_ends_where_a_naive_loops_does(cell, forcing, ma
     assert relative_error({"A": carries[-1].weight, "a": carries[-1].bias}, {"A": A, "a": a}) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_a_map_that_knew_would_make_it_exact(cell):
     """The credit that truly leaves the second window, as a constant of the map, given to the first."""
     problem = make_problem(Case(cell, batch=1, T=6))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward, gates_blind
 from naive import relative_error
-from problems import CELLS, FORCINGS, Case, make_problem, shared_problem, train
+from problems import CELLS, FORCINGS, Case, make_problem, shared_problem, together, train
 from torch import nn
 
 from throughtime.algorithms import make_algorithm
@@ -14,7 +14,6 @@ from throughtime.networks import Network
 RATE = 0.3
 CASES = [Case(cell, mask, size) for cell in CELLS for mask in ("masked", "gap") for size in (1, 3)]
 CLOSED = [Case(cell, "masked", m=3, forcing=forcing) for cell in CELLS for forcing in FORCINGS]
-each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def detached(naive):
@@ -30,7 +29,7 @@ def plain(by_state, influence, by_theta):
     return by_state @ influence + by_theta
 
 
-@pytest.mark.parametrize("case", CASES + CLOSED, ids=str)
+@together("case", CASES + CLOSED)
 def test_it_is_autograd_with_h_detached_at_the_gates(case):
     problem = shared_problem(case)
     expected = detached(problem.naive())
@@ -40,7 +39,7 @@ def test_it_is_autograd_with_h_detached_at_the_gates(case):
 
 
 @pytest.mark.parametrize("feedback", ["exact", "random"])
-@pytest.mark.parametrize("case", [Case(cell, "masked", T=20) for cell in CELLS] + CLOSED, ids=str)
+@together("case", [Case(cell, "masked", T=20) for cell in CELLS] + CLOSED)
 def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     problem = make_problem(case)
     naive, algorithm = problem.naive(), make_algorithm("eprop", feedback=feedback)
@@ -52,7 +51,7 @@ def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_a_cell_without_state_of_its_own_gets_one_step_of_credit(cell):
     problem = shared_problem(Case(cell, "masked"))
     apart = relative_error(problem.estimate("eprop"), problem.estimate("online(depth=1)"))

@@ -1,6 +1,7 @@
 """Every exact algorithm on cells of every structure, in open and closed loops: full BPTT's gradient, or a refusal."""
 
 import pytest
+from problems import together
 
 from throughtime.algorithms import make_algorithm
 from throughtime.runners.verify.problems import make_problem
@@ -12,8 +13,8 @@ CELLS = ["leaky", "rnn(sparsity=0.5)", "gru(sparsity=0.25)", "lstm(layers=2)", "
 REFUSED = {("blocked_rtrl(block=4)", cell) for cell in ("lru", "rtu", "elstm")}
 
 
-@pytest.mark.parametrize("forcing", ["teacher", "free"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("forcing", ["teacher", "free"])
+@together("cell", CELLS)
 @pytest.mark.parametrize("spec", EXACT)
 def test_the_gradient_is_full_bptts(spec, cell, forcing):
     algorithm, problem = make_algorithm(spec), make_problem(cell, 6, 2, mask="some steps", forcing=forcing)

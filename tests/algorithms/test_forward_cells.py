@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import Case, make_problem, shared_problem, train
+from problems import Case, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 
@@ -33,7 +33,7 @@ def leaks(by_state, influence, by_theta):
 
 @pytest.mark.parametrize("feedback", ["exact", "random"])
 @pytest.mark.parametrize("name", ["rflo", "eprop"])
-@pytest.mark.parametrize("case", LEAKY, ids=str)
+@together("case", LEAKY)
 def test_rflos_traces_decay_by_the_cells_leak(case, name, feedback):
     problem = make_problem(case)
     naive, algorithm = problem.naive(), make_algorithm(name, feedback=feedback)
@@ -64,7 +64,7 @@ def masked_by_hand(problem, order):
 
 @pytest.mark.parametrize("rate", [0.0, RATE])
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("case", SPARSE, ids=str)
+@together("case", SPARSE)
 def test_snap_on_a_sparse_cell_is_rtrl_masked_by_hand(case, order, rate):
     problem = make_problem(case)
     assert make_algorithm("snap", order=order).refuses(problem.network) == ""
@@ -79,7 +79,7 @@ def test_snap_on_a_sparse_cell_is_rtrl_masked_by_hand(case, order, rate):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@pytest.mark.parametrize("case", SPARSE, ids=str)
+@together("case", SPARSE)
 def test_snap_nears_rtrl_with_its_order(case):
     problem = shared_problem(case)
     full = problem.estimate("full")
@@ -89,21 +89,21 @@ def test_snap_nears_rtrl_with_its_order(case):
 
 
 @pytest.mark.parametrize("spec", ["snap", "snap(order=2)", "eprop", "kf_rtrl", "ok(rank=2)", "sparse_rtrl(paths=3)"])
-@pytest.mark.parametrize("cell", ["rnn", "leaky", "gru", "lstm"])
+@together("cell", ["rnn", "leaky", "gru", "lstm"])
 def test_weights_that_are_not_there_get_no_gradient(cell, spec):
     problem = make_problem(Case(f"{cell}(sparsity=0.75)", n=8))
     gradient = problem.estimate(spec)["cell.weight_hh_l0"]
     assert torch.equal(gradient != 0, problem.network.cell.mask)
 
 
-@pytest.mark.parametrize("case", [*LEAKY, *SPARSE, Case("gru(sparsity=0.5)", "masked", n=4)], ids=str)
+@together("case", [*LEAKY, *SPARSE, Case("gru(sparsity=0.5)", "masked", n=4)])
 def test_without_approximation_they_are_full(case):
     problem = shared_problem(case)
     for spec in (f"ok(rank={case.m + case.n + 1})", f"sparse_rtrl(paths={case.n})"):
         assert relative_error(problem.estimate(spec), problem.estimate("full")) <= 1e-9, spec
 
 
-@pytest.mark.parametrize("case", DIAGONAL, ids=str)
+@together("case", DIAGONAL)
 def test_on_diagonal_cells_local_rules_are_exact(case):
     problem = shared_problem(case)
     full = problem.estimate("full")

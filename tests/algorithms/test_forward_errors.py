@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CELLS, FORCINGS, LOSSES, Case, make_problem, shared_problem, train
+from problems import CELLS, FORCINGS, LOSSES, Case, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import NoGradient, estimate_gradient, make_algorithm
 from throughtime.networks import make_network
@@ -19,10 +19,10 @@ from throughtime.tasks.losses import squared_error
 STEPS = 3  # of which two are solved: what rounding grows to in more depends on the weights
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "lengths", "last"])
-@pytest.mark.parametrize("forcing", ["teacher", *FORCINGS])
-@pytest.mark.parametrize("cell", CELLS)
+@together("loss", LOSSES)
+@together("mask", ["unmasked", "masked", "lengths", "last"])
+@together("forcing", ["teacher", *FORCINGS])
+@together("cell", CELLS)
 def test_it_is_full(cell, forcing, mask, loss):
     problem = shared_problem(Case(cell, mask, 2, loss, T=STEPS, m=3, forcing=forcing))
     assert relative_error(problem.estimate("forward_errors"), problem.twin.full()) <= 1e-9
@@ -72,7 +72,7 @@ def test_a_network_that_forgets_half_at_every_step_leaves_noise():
     assert abs(quality(0.5, 100, torch.float64).cosine) <= 0.9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_descent_over_20_batches_ends_where_a_naive_loops_does(cell):
     problem = make_problem(Case(cell, "masked", T=STEPS))
     naive = problem.naive()
@@ -85,8 +85,8 @@ def test_descent_over_20_batches_ends_where_a_naive_loops_does(cell):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-8
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("cell", CELLS)
+@together("dtype", [torch.float32, torch.float64])
+@together("cell", CELLS)
 def test_a_singular_step_is_told(cell, dtype):
     problem = make_problem(Case(cell))
     network, batch = problem.network.to(dtype), problem.batch.to(dtype=dtype)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 from naive import relative_error
-from problems import CASES, CELLS, Case, make_problem, record, shared_problem, train
+from problems import CASES, CELLS, Case, make_problem, record, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 
@@ -13,7 +13,7 @@ RATE, ALPHA, BETA = 0.3, 0.4, 0.3
 SPEC = f"fptt(every=3, alpha={ALPHA}, beta={BETA})"
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_at_parameters_that_stay_it_is_truncated(case):
     problem = shared_problem(case)
     found = record(problem.updates(SPEC), problem.network)
@@ -50,9 +50,9 @@ def train_naively(naive):
     return losses
 
 
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
-@pytest.mark.parametrize("forcing", ["teacher", "free"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("mask", ["unmasked", "masked", "gap"])
+@together("forcing", ["teacher", "free"])
+@together("cell", CELLS)
 def test_descent_over_20_windows_ends_where_a_naive_loops_does(cell, forcing, mask):
     problem = make_problem(Case(cell, mask, T=60, m=3, forcing=forcing))
     naive = problem.naive()
@@ -62,7 +62,7 @@ def test_descent_over_20_windows_ends_where_a_naive_loops_does(cell, forcing, ma
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_batches_of_a_stream_go_on_with_the_average(cell):
     """Also where a batch's last update moved the parameters, and before a window without target."""
     ends = []

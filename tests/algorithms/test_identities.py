@@ -17,6 +17,9 @@ from problems import (
     make_problem,
     record,
     shared_problem,
+    third,
+    thirds,
+    together,
 )
 
 T = CASES[0].T
@@ -41,7 +44,6 @@ APPROXIMATE = {
     "readout_only": Naive.readout_only,
     "readout_only(update_every=None)": Naive.readout_only,
 }
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def recurrent_difference(found, expected) -> float:
@@ -58,12 +60,12 @@ def nn_twin(problem: Problem) -> tuple[torch.nn.Module, torch.nn.Linear]:
     return module, readout
 
 
-@every_case
+@together("case", CASES)
 def test_full_equals_autograd_over_the_step_loop(case):
     assert relative_error(estimate(case, "full"), full_gradient(case)) <= 1e-9
 
 
-@pytest.mark.parametrize("case", OPEN, ids=str)
+@together("case", OPEN)
 def test_full_equals_torch_nn(case):
     problem = shared_problem(case)
     module, readout = nn_twin(problem)
@@ -82,43 +84,49 @@ def test_full_equals_torch_nn(case):
 # All algorithms of a case are one test each: thousands of tests take longer to be dealt out than to be run.
 
 
-@every_case
+@together("case", CASES)
 def test_exact_algorithms_equal_full(case):
     for spec in EXACT:
         assert relative_error(estimate(case, spec), estimate(case, "full")) <= 1e-9, spec
 
 
-@every_case
+@together("case", CASES)
 def test_approximations_equal_their_definitions(case):
     naive = shared_problem(case).twin
     for spec, definition in APPROXIMATE.items():
         assert relative_error(estimate(case, spec), definition(naive)) <= 1e-9, spec
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
+@together("case", [case for case in CASES if case.batch == 3])
 def test_approximations_differ_from_full(case):
     for spec in APPROXIMATE:
         assert recurrent_difference(estimate(case, spec), full_gradient(case)) > 1e-4, spec
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("batch", [1, 3], ids=["batch1", "batch3"])
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "lengths", "gap"])  # a last step sees k2 steps in both
-@pytest.mark.parametrize("cell", CELLS)
+@together("loss", LOSSES)
+@together("batch", [1, 3])
+@together("mask", ["unmasked", "masked", "lengths", "gap"])  # a last step sees k2 steps in both
+@together("cell", CELLS)
 def test_chunked_truncation_differs_from_truncation_at_every_step(cell, mask, batch, loss):
     problem = shared_problem(Case(cell, mask, batch, loss, T=12))
     chunked, sliding = problem.estimate("truncated(k1=3, k2=3)"), problem.estimate("truncated(k1=1, k2=3)")
     assert recurrent_difference(chunked, sliding) > 1e-4
 
 
-@every_case
+@together("case", CASES)
 def test_online_is_truncation_at_every_step(case):
     problem = shared_problem(case)
     assert relative_error(problem.estimate("online(depth=3)"), problem.estimate("truncated(k1=1, k2=3)")) <= 1e-12
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
-def test_finite_differences_agree_with_full(case):
+@thirds
+@pytest.mark.parametrize("cell", CELLS)
+def test_finite_differences_agree_with_full(cell, of):
+    for case in third([case for case in CASES if case.batch == 3 and case.cell == cell], CELLS.index(cell), of):
+        hold_against_finite_differences(case)
+
+
+def hold_against_finite_differences(case):
     small = replace(case, T=6, n=2, batch=2)
     problem = make_problem(small, seed=1)
     naive, expected = problem.naive(), {}
@@ -132,7 +140,7 @@ def test_finite_differences_agree_with_full(case):
             flat[index] = center
             slopes.append((losses[0] - losses[1]) / 2e-5)
         expected[name] = torch.tensor(slopes, dtype=torch.float64).view(value.shape)
-    assert relative_error(problem.estimate("full"), expected) <= 1e-6
+    assert relative_error(problem.estimate("full"), expected) <= 1e-6, case
 
 
 @torch.no_grad()
@@ -144,14 +152,14 @@ def loss_of(naive: Naive) -> torch.Tensor:
     return total / naive.total
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("cell", CELLS)
+@together("loss", LOSSES)
+@together("cell", CELLS)
 def test_last_window_shorter_than_k1(cell, loss):
     problem = shared_problem(Case(cell, "masked", loss=loss, T=8))
     assert relative_error(problem.estimate("truncated(k1=3, k2=4)"), problem.twin.truncated(3, 4)) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_last_window_shorter_than_k1_is_an_update_of_its_own(cell):
     problem = shared_problem(Case(cell, T=8))
     weights = [update.weight for update in problem.updates("truncated(k1=3, k2=4)")]
@@ -159,21 +167,21 @@ def test_last_window_shorter_than_k1_is_an_update_of_its_own(cell):
 
 
 @pytest.mark.parametrize("spec", ["truncated(k1=1, k2=9)", "truncated(k1=2, k2=9)", "truncated(k1=9, k2=9)"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_sequence_shorter_than_k2(cell, spec):
     problem = shared_problem(Case(cell, "masked", T=3))
     assert relative_error(problem.estimate(spec), problem.twin.full()) <= 1e-9
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(2, 3), (3, 4), (3, 5), (4, 7)])
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_k2_not_a_multiple_of_k1(cell, k1, k2):
     problem = shared_problem(Case(cell, "masked", T=11))
     assert relative_error(problem.estimate(f"truncated(k1={k1}, k2={k2})"), problem.twin.truncated(k1, k2)) <= 1e-9
 
 
 @pytest.mark.parametrize("spec", ["truncated(k1=1, k2=2)", "truncated(k1=2, k2=3)", "online(depth=2)", "rtrl", "full"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_sequence_of_one_step(cell, spec):
     problem = shared_problem(Case(cell, T=1))
     assert relative_error(problem.estimate(spec), problem.twin.full()) <= 1e-9
@@ -193,8 +201,8 @@ def test_sequence_of_one_step(cell, spec):
         ("readout_only(update_every=3)", 3),
     ],
 )
-@pytest.mark.parametrize("mask", ["unmasked", "masked", "gap"])
-@pytest.mark.parametrize("cell", CELLS)
+@together("mask", ["unmasked", "masked", "gap"])
+@together("cell", CELLS)
 def test_update_loss_is_the_mean_over_its_targets(cell, mask, spec, every):
     problem = shared_problem(Case(cell, mask))
     naive = problem.twin
@@ -202,7 +210,7 @@ def test_update_loss_is_the_mean_over_its_targets(cell, mask, spec, every):
     assert found == pytest.approx([naive.mean_loss(t, min(t + every, T)) for t in range(0, T, every)], rel=1e-9)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_rtrl_update_has_the_gradient_of_its_own_step(cell):
     problem = shared_problem(Case(cell, "masked"))
     naive = problem.twin

@@ -7,7 +7,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import CELLS, Case, make_problem, train
+from problems import CELLS, Case, make_problem, together, train
 
 from throughtime.algorithms import kronecker
 from throughtime.algorithms.compiled.choose import torch_alone
@@ -122,7 +122,7 @@ def test_a_batch_is_the_mean_of_its_sequences(cell, signs):
     assert relative_error(both, {name: (alone[0][name] + alone[1][name]) / 2 for name in both}) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_its_mean_over_draws_is_the_exact_gradient(cell):
     """Within 4 standard errors along the gradient's direction, by signs of the algorithm's own for each sequence."""
     problem = make_problem(Case(cell, "masked", batch=2, T=6))
@@ -150,7 +150,7 @@ def test_each_sequence_has_signs_of_its_own():
     assert float((drawn.T @ drawn / 500 - torch.eye(4)).abs().max()) < 0.2
 
 
-@each_cell
+@together("cell", CELLS)
 def test_a_saturated_step_leaves_no_nan(cell):
     problem = make_problem(Case(cell, T=6))
     problem.batch.inputs[2] = 1e4

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from naive_cells import SPECS, start, step
+from problems import together
 from test_cell_kinds import apart, estimate, expected_of, make
 
 from throughtime.algorithms import make_algorithm
@@ -40,7 +41,7 @@ def test_over_one_step_it_is_exact(spec):
     assert apart(estimate("layerwise_rtrl", network, batch), expected_of(network, batch, spec)) < 1e-12
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@together("size", [1, 3])
 @pytest.mark.parametrize("spec", MORE)
 def test_it_is_autograd_with_every_layers_past_input_taken_as_given(spec, size):
     """Of step t's loss: each layer is run again over its recorded inputs up to t, whose last alone has a gradient."""

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import Case, make_problem
+from problems import Case, make_problem, together
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import make_forcing
@@ -91,7 +91,7 @@ def test_an_output_that_meets_its_target_where_it_does_not_count(loss, mask):
     assert not slope[~mask].any()
 
 
-@pytest.mark.parametrize("bad", [float("inf"), float("nan"), 1e30])
+@together("bad", [float("inf"), float("nan"), 1e30])
 def test_outputs_that_do_not_count_may_be_anything(bad):
     _, batch = network_and_batch(squared_error, SOME, dtype=torch.float32)
     outputs = torch.randn(T, B, o, generator=draws(4))
@@ -103,7 +103,7 @@ def test_outputs_that_do_not_count_may_be_anything(bad):
     assert bool(slope.isfinite().all())
 
 
-@pytest.mark.parametrize("wrong", [-100, -1, o, 999])
+@together("wrong", [-100, -1, o, 999])
 def test_classes_that_do_not_count_may_be_none(wrong):
     network, batch = network_and_batch(cross_entropy, SOME, classes=True)
     for spec in EXACT + OTHERS:
@@ -112,8 +112,8 @@ def test_classes_that_do_not_count_may_be_none(wrong):
 
 
 @pytest.mark.parametrize("spec", EXACT + OTHERS)
-@pytest.mark.parametrize("value", [1e25, float("inf"), float("nan")])
-@pytest.mark.parametrize("loss", [squared_error, distance, log_likelihood])
+@together("value", [1e25, float("inf"), float("nan")])
+@together("loss", [squared_error, distance, log_likelihood])
 def test_every_algorithm_ignores_them(spec, value, loss):
     network, batch = network_and_batch(loss, SOME, dtype=torch.float32)
     expected, found = (estimates(network, one, spec) for one in (batch, spoiled(batch, value)))
@@ -138,7 +138,7 @@ def test_naive_code_ignores_them_too():
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("forcing", ["free", "scheduled", "generalized", "professor"])
+@together("forcing", ["free", "scheduled", "generalized", "professor"])
 def test_in_a_closed_loop_as_well(forcing):
     """The truth that is fed must be finite; the targets that do not count need not."""
     task = make_task("sunspots(length=12)")

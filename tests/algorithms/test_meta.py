@@ -37,7 +37,7 @@ SPECS = [
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 
 
-# Each forcing meets each algorithm and each cell, of values and of symbols: on this device an operator takes long.
+# Each forcing meets each algorithm and each cell, of values or of symbols: on this device an operator takes long.
 ON_RNN = [(spec, "rnn", forcing) for spec in SPECS for forcing in FORCINGS]
 BY_FULL = [(spec, cell, forcing) for spec in ("full", "rtrl") for cell in ("lstm", "gru") for forcing in FORCINGS]
 
@@ -48,12 +48,15 @@ KINDS += [("layerwise_rtrl", cell, "teacher") for cell in OTHERS]
 
 
 @pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk")
+@pytest.mark.parametrize("both", [False, pytest.param(True, marks=pytest.mark.long)], ids=["in turn", "both"])
 @pytest.mark.parametrize(("spec", "cell", "forcing"), [*ON_RNN, *BY_FULL, *KINDS])
-def test_nothing_is_asked_of_the_device(spec, cell, forcing):
+def test_nothing_is_asked_of_the_device(spec, cell, forcing, both):
+    """Of values or symbols in turn, so that each algorithm, cell and forcing meets both; or of both."""
     algorithm = make_algorithm(spec)
     if forcing == "professor" and not algorithm.backward_mode:
         pytest.skip("this forcing judges whole windows, which the algorithm does not differentiate")
-    for symbols in (False, True):
+    turn = len(spec) + len(cell) + FORCINGS.index(forcing)
+    for symbols in (False, True) if both else (bool(turn % 2),):
         truth = make_problem(cell, length=4, mask="some steps", symbols=symbols, device="meta")
         forced = make_forcing(forcing)
         network = forced.begin(truth.network, "symbol" if symbols else "real", seed=0)

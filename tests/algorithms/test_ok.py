@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import CELLS, Case, make_problem, shared_problem, train
+from problems import CELLS, Case, make_problem, shared_problem, together, train
 from test_kf_rtrl import mean_over_signs, signs  # noqa: F401 (a fixture)
 
 from throughtime.algorithms import ok
@@ -28,8 +28,8 @@ def test_in_a_closed_loop_too(cell, forcing, signs):  # noqa: F811
     assert relative_error(mean_over_signs(problem, "ok(rank=2)", signs, 6), problem.twin.full()) <= 1e-9
 
 
-@pytest.mark.parametrize("mask", ["masked", "gap"])
-@each_cell
+@together("mask", ["masked", "gap"])
+@together("cell", CELLS)
 def test_of_full_rank_it_is_rtrl(cell, mask):
     problem = shared_problem(Case(cell, mask, T=12))
     for rank in (6, 9):  # m + n + 1, and more
@@ -38,7 +38,7 @@ def test_of_full_rank_it_is_rtrl(cell, mask):
     assert relative_error(closed.estimate("ok(rank=7)"), closed.twin.full()) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_until_its_rank_it_is_rtrl(cell):
     for T, exact in ((3, True), (4, False)):
         problem = shared_problem(Case(cell, T=T))
@@ -49,7 +49,7 @@ def plain(by_state, influence, by_theta):
     return by_state @ influence + by_theta
 
 
-@each_cell
+@together("cell", CELLS)
 def test_descent_ends_at_the_naive_loops_weights(cell):
     """Of full rank: RTRL's dense loop; see `test_a_step_is_reduced_as_the_paper_has_it` for the reduction."""
     problem = make_problem(Case(cell, "masked", T=20))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import FORCINGS, Case, make_problem, shared_problem, train
+from problems import FORCINGS, Case, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 
@@ -18,7 +18,7 @@ def without_leak(by_state, influence, by_theta):
     return by_theta
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_without_a_leak_it_is_online_1(case):
     problem = shared_problem(case)
     assert relative_error(problem.estimate("rflo"), problem.twin.online(1)) <= 1e-9
@@ -26,7 +26,7 @@ def test_without_a_leak_it_is_online_1(case):
 
 
 @pytest.mark.parametrize("feedback", ["exact", "random"])
-@pytest.mark.parametrize("case", [Case("rnn", "masked", T=20), CASES[-1]], ids=str)
+@together("case", [Case("rnn", "masked", T=20), CASES[-1]])
 def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     problem = make_problem(case)
     naive, algorithm = problem.naive(), make_algorithm("rflo", feedback=feedback)
@@ -38,7 +38,7 @@ def test_descent_ends_at_the_naive_loops_weights(case, feedback):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@together("cell", ["lstm", "gru"])
 def test_a_gate_is_no_leak(cell):
     said = make_algorithm("rflo").refuses(make_problem(Case(cell)).network)
     assert "traces decay by a constant leak" in said

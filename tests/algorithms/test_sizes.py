@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from problems import together
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
 from throughtime.networks import ClosedLoop, drive, make_network
@@ -35,7 +36,6 @@ SPECS = {
     "fptt": "fptt(every=3)",
 }
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-each_cell = pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 m, n, o = 2, 3, 2
 
 
@@ -55,10 +55,11 @@ def test_every_algorithm_is_here():
     assert set(ALGORITHMS.names()) == set(SPECS)
 
 
-@each_cell
+@together("cell", ["rnn", "lstm", "gru"])
 @each_spec
-@pytest.mark.parametrize(("before", "after"), [(3, 2), (2, 3), (3, 1), (1, 3)])
-def test_a_batch_of_another_size_does_not_go_on_with_a_carry(spec, cell, before, after):
+@together("sizes", [(3, 2), (2, 3), (3, 1), (1, 3)])
+def test_a_batch_of_another_size_does_not_go_on_with_a_carry(spec, cell, sizes):
+    before, after = sizes
     network = make(cell)
     carry = updates(spec, network, make_batch(4, before))[-1].carry
     with pytest.raises(BadInput) as caught:
@@ -68,15 +69,15 @@ def test_a_batch_of_another_size_does_not_go_on_with_a_carry(spec, cell, before,
     assert "a stream keeps its batch size; leave a smaller last batch out, or begin anew" in said
 
 
-@each_cell
+@together("cell", ["rnn", "lstm", "gru"])
 @each_spec
-@pytest.mark.parametrize("features", [1, 3, 5])
+@together("features", [1, 3, 5])
 def test_inputs_of_another_width_are_named(spec, cell, features):
     with pytest.raises(BadInput, match=rf"2 features; got \({'4|1|2'}, 3, {features}\)".replace("4|1|2", r"\d")):
         updates(spec, make(cell), make_batch(4, 3, features))
 
 
-@each_cell
+@together("cell", ["rnn", "lstm", "gru"])
 def test_a_closed_loop_takes_driven_inputs_and_no_others(cell):
     made = make(cell)
     loop, inputs = ClosedLoop(made.cell, made.readout), torch.zeros(4, 3, m)
@@ -133,7 +134,7 @@ def test_a_batch_is_made_exactly_where_all_fits(inputs, targets, mask):
             Batch(*parts)
 
 
-@pytest.mark.parametrize("mask", [torch.ones(4, 3), torch.ones(4, 3, dtype=torch.uint8), torch.ones(4, 1).bool()])
+@together("mask", [torch.ones(4, 3), torch.ones(4, 3, dtype=torch.uint8), torch.ones(4, 1).bool()])
 def test_a_mask_is_bool_and_of_every_sequence(mask):
     """One of (T, 1) counted a step's targets once, and not once for every sequence."""
     with pytest.raises(BadInput, match=r"a batch's mask is bool and \(T, B\).*use mask\.bool\(\) and expand it"):

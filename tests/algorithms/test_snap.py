@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import CELLS, FORCINGS, Case, make_problem, shared_problem, train
+from problems import CELLS, FORCINGS, Case, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 from throughtime.algorithms.compiled.choose import torch_alone
@@ -14,7 +14,6 @@ RATE = 0.3
 CASES = [Case(cell, mask, size) for cell in CELLS for mask in ("masked", "gap") for size in (1, 3)]
 CLOSED = [Case(cell, "masked", m=3, forcing=forcing) for cell in CELLS for forcing in FORCINGS]
 CLOSED += [Case(cell, "masked", loss="classification", m=3, forcing="coins") for cell in CELLS]
-each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def first_order(naive):
@@ -30,7 +29,7 @@ def first_order(naive):
     return rule
 
 
-@pytest.mark.parametrize("case", CASES + CLOSED, ids=str)
+@together("case", CASES + CLOSED)
 def test_it_is_rtrl_masked_by_hand(case):
     problem = shared_problem(case)
     naive = problem.naive()
@@ -40,8 +39,8 @@ def test_it_is_rtrl_masked_by_hand(case):
         assert relative_error(problem.estimate("snap(update_every=3)"), expected) <= 1e-9
 
 
-@pytest.mark.parametrize("case", [Case(cell, "masked", T=20) for cell in CELLS] + CLOSED, ids=str)
-@pytest.mark.parametrize("every", [1, 2])
+@together("case", [Case(cell, "masked", T=20) for cell in CELLS] + CLOSED)
+@together("every", [1, 2])
 def test_descent_ends_at_the_naive_loops_weights(case, every):
     problem = make_problem(case)
     naive = problem.naive()
@@ -52,21 +51,21 @@ def test_descent_ends_at_the_naive_loops_weights(case, every):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_of_one_unit_it_is_rtrl(cell):
     for case in (Case(cell, "masked", n=1), Case(cell, "masked", n=1, m=3, forcing="mixed")):
         problem = shared_problem(case)
         assert relative_error(problem.estimate("snap"), problem.estimate("rtrl")) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_order_2_of_a_dense_cell_is_rtrl(cell):
     for case in (Case(cell, "masked"), Case(cell, "masked", m=3, forcing="free")):
         problem = shared_problem(case)
         assert relative_error(problem.estimate("snap(order=2)"), problem.twin.full()) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_order_2_of_a_dense_cell_is_refused(cell):
     network = make_problem(Case(cell)).network
     assert make_algorithm("snap").refuses(network) == ""

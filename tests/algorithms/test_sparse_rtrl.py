@@ -4,7 +4,7 @@ import pytest
 import torch
 from dense_forward import DenseForward
 from naive import relative_error
-from problems import CELLS, Case, make_problem, shared_problem, train
+from problems import CELLS, Case, make_problem, shared_problem, together, train
 
 from throughtime.algorithms import make_algorithm
 from throughtime.parts import BadInput
@@ -12,7 +12,6 @@ from throughtime.parts import BadInput
 RATE = 0.3
 CASES = [Case(cell, "masked", T=9, n=4) for cell in CELLS]
 CASES += [Case(cell, "masked", T=9, m=3, forcing="mixed") for cell in CELLS]
-each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def through(columns, n):
@@ -28,7 +27,7 @@ def through(columns, n):
 
 
 @pytest.mark.parametrize("rate", [0.0, RATE])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@together("case", CASES)
 def test_it_is_rtrl_through_its_paths(case, rate):
     problem = make_problem(case)
     *_, last = problem.updates("sparse_rtrl(paths=2)", seed=1)
@@ -44,7 +43,7 @@ def test_it_is_rtrl_through_its_paths(case, rate):
     assert relative_error(dict(problem.network.named_parameters()), naive.parameters) <= 1e-9
 
 
-@each_cell
+@together("cell", CELLS)
 def test_through_all_paths_it_is_rtrl(cell):
     for case in (Case(cell, "masked"), Case(cell, "masked", m=3, forcing="free")):
         problem = shared_problem(case)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from naive import relative_error
-from problems import CASES, CELLS, Case, make_problem, record, shared_problem
+from problems import CASES, CELLS, Case, make_problem, record, shared_problem, third, thirds, together
 
 from throughtime.algorithms import make_algorithm
 from throughtime.algorithms.stochastic import Stochastic
@@ -14,18 +14,19 @@ WINDOWS = [(3, None), (3, 2), (3, 0), (1, 1), (6, None)]
 windows = pytest.mark.parametrize(("length", "burn_in"), WINDOWS, ids=lambda value: str(value))
 
 
-@pytest.mark.parametrize("length", range(1, 10))
-@pytest.mark.parametrize("steps", range(1, 9))
+@together("length", range(1, 10))
+@together("steps", range(1, 9))
 def test_coverage_equals_enumeration(steps, length):
     starts = range(max(steps - length, 0) + 1)
     expected = [sum(start <= t < start + length for start in starts) / len(starts) for t in range(steps)]
     assert Stochastic(length).coverage(steps).tolist() == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.batch == 3], ids=str)
-def test_every_draw_is_one_of_the_windows(case):
-    for length, burn_in in WINDOWS:
-        hold_draws_against_windows(shared_problem(case), length, burn_in)
+@thirds
+@together("number", [number for number, case in enumerate(CASES) if case.batch == 3])
+def test_every_draw_is_one_of_the_windows(number, of):
+    for length, burn_in in third(WINDOWS, number, of):
+        hold_draws_against_windows(shared_problem(CASES[number]), length, burn_in)
 
 
 def hold_draws_against_windows(problem, length, burn_in):
@@ -40,7 +41,7 @@ def hold_draws_against_windows(problem, length, burn_in):
         ), (length, burn_in)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_every_window_is_drawn(cell):
     problem = shared_problem(Case(cell))
     losses = {round(float(update.loss), 9) for update in problem.updates("stochastic(length=3, draws=60)")}
@@ -48,7 +49,7 @@ def test_every_window_is_drawn(cell):
 
 
 @windows
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_mean_lies_within_four_standard_errors_of_the_expectation(cell, length, burn_in):
     problem, N = shared_problem(Case(cell, "masked")), 300
     expected = problem.twin.stochastic(length, burn_in)
@@ -60,7 +61,7 @@ def test_mean_lies_within_four_standard_errors_of_the_expectation(cell, length, 
         assert bool(((estimates.mean(dim=0) - right).abs() <= 4 * standard_error + 1e-12).all()), name
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_weights_sum_to_one_in_expectation(cell):
     windows = shared_problem(Case(cell, "masked")).twin.windows(3)
     problem, N = shared_problem(Case(cell, "masked")), 300
@@ -83,20 +84,20 @@ def test_error_falls_with_the_square_root_of_the_draws():
     assert slope == pytest.approx(-0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("draws", [1, 4])
-@pytest.mark.parametrize("cell", CELLS)
+@together("draws", [1, 4])
+@together("cell", CELLS)
 def test_one_update_for_each_draw(cell, draws):
     assert len(list(shared_problem(Case(cell)).updates(f"stochastic(length=3, draws={draws})"))) == draws
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_window_longer_than_the_sequence_is_the_sequence(cell):
     problem = shared_problem(Case(cell, "masked"))
     assert relative_error(problem.estimate("stochastic(length=20)"), problem.twin.full()) <= 1e-9
 
 
-@pytest.mark.parametrize("draws", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
+@together("draws", [1, 3])
+@together("cell", CELLS)
 def test_carry_is_the_state_at_the_end(cell, draws):
     problem = make_problem(Case(cell))
     naive = problem.twin
@@ -106,7 +107,7 @@ def test_carry_is_the_state_at_the_end(cell, draws):
             torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@together("cell", CELLS)
 def test_sequence_goes_on_from_the_carry(cell):
     whole = make_problem(Case(cell, T=9))
     first, second = whole.part(0, 4), whole.part(4, 9)
@@ -118,7 +119,7 @@ def test_sequence_goes_on_from_the_carry(cell):
     assert float(next(found).loss) == pytest.approx(float(next(expected).loss), rel=1e-12)
 
 
-@pytest.mark.parametrize("burn_in", [0, 2])
+@together("burn_in", [0, 2])
 def test_carry_after_a_burn_in_does_not_depend_on_the_draw(burn_in):
     problem = make_problem(Case("rnn"))
     naive = problem.twin
