@@ -28,14 +28,18 @@ class OneAtATime(Pool):
 def dask_here(workers: int = 2) -> Iterator[str]:
     """A scheduler's address."""
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+    import dask
+
     from throughtime.runners.execution import on_dask, parcel
 
     def cluster(workers: int, device: str) -> "distributed.LocalCluster":
         return distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
         )
 
-    with pytest.MonkeyPatch.context() as patch, cluster(workers, "cpu") as started:
+    # Its profiler looks at the frames of all threads, and for as long holds the tensors in them, which are counted.
+    unwatched = dask.config.set({"distributed.worker.profile.enabled": False})
+    with unwatched, pytest.MonkeyPatch.context() as patch, cluster(workers, "cpu") as started:
         patch.setattr(on_dask, "_own_cluster", cluster)
         pool = OneAtATime()
         patch.setattr(parcel, "_pool", lambda isolated: pool)

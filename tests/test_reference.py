@@ -67,10 +67,10 @@ def test_it_is_the_suite_that_ships(suite):
 
 
 @pytest.mark.parametrize("suite", ["quickstart", "forcing", "real"])
-def test_every_run_is_done_on_three_seeds(suite):
+def test_every_run_is_done_on_as_many_seeds_as_a_verdict_needs(suite):
     results = report_runs(suite).query("status != 'skipped'")
     assert set(results["status"]) == {"done"}
-    assert (results.groupby(["task", "cell", "forcing", "algorithm"])["seed"].nunique() >= 3).all()
+    assert (results.groupby(["task", "cell", "forcing", "algorithm"])["seed"].nunique() >= 8).all()
 
 
 @pytest.mark.parametrize("suite", ["quickstart", "real"])
@@ -99,7 +99,7 @@ class TestQuickstart:
     def test_gradients_that_stop_before_the_first_lag_do_not(self, algorithm):
         results = report_runs("quickstart")
         scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
-        assert float(scores.min()) > LEARNED + 0.05
+        assert float(scores.mean()) > LEARNED + 0.05
 
     def test_the_network_beats_the_classical_baseline_on_sunspots(self):
         assert any(row.verdict == "beats AR(9)" for row in table("quickstart", "sunspots").rows)
