@@ -110,14 +110,13 @@ def _tune(rows: Sequence[Row], phases: "_Phases", device: str, write_manifest: C
         todo = [job for row in rows for job in tuning_of(row, phases.records).jobs if job.key not in asked]
         if not todo:
             return
-        if number > 1:
-            write_manifest()
         phases.execute("Tuning" if number == 1 else f"Tuning, round {number}", todo, device)
         asked |= {job.key for job in todo}
         failed = (tuning_of(row, phases.records) for row in rows)
         broke = [job for one in failed if one.failure for job in one.jobs if phases.records[job.key].status == "error"]
         phases.execute("Tuning, again", [job for job in broke if job.key not in again], device)
         again |= {job.key for job in broke}
+        write_manifest()
 
 
 def plan_suite(
