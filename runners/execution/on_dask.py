@@ -7,9 +7,11 @@ it has a process of its own, so that no run takes a worker along.
 import contextlib
 import logging
 import queue
+import signal
 import time
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,12 +189,26 @@ def _own_cluster(workers: int, device: str) -> "SpecCluster":
         return {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": QUIET, **own}
 
     dask.config.set({"distributed.scheduler.allowed-failures": LOSSES})
-    return SpecCluster(
-        workers={number: {"cls": Nanny, "options": options(number)} for number in range(workers)},
-        scheduler={
-            "cls": Scheduler,
-            "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": ":0"},
-        },
-        name=None,
-        silence_logs=QUIET,
-    )
+    with _ctrl_c_is_ours():
+        return SpecCluster(
+            workers={number: {"cls": Nanny, "options": options(number)} for number in range(workers)},
+            scheduler={
+                "cls": Scheduler,
+                "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": ":0"},
+            },
+            name=None,
+            silence_logs=QUIET,
+        )
+
+
+@contextlib.contextmanager
+def _ctrl_c_is_ours() -> Iterator[None]:
+    """The thread that begins meanwhile, which starts dask's processes, now and in place of lost ones, leaves Ctrl-C to
+    the one that is here, and so do they: else each would end with a traceback of its own.
+    """
+    resource_tracker.ensure_running()  # which would set the mask back where it is started by one of dask's threads
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
