@@ -187,6 +187,21 @@ def warm_command_in_background(words: Sequence[str], variables: Mapping[str, str
     return InBackground(call)
 
 
+def warm_command_in_its_group(words: Sequence[str], cwd: Path, printed: int) -> Copy:
+    """The same in a folder, in a process group of its own; what it prints goes to an open file."""
+    from throughtime.runners.commands.cli import main
+
+    def call() -> None:
+        os.setsid()
+        os.chdir(cwd)
+        sys.argv[:] = ["throughtime", *words]
+        with warm_workers():
+            main()
+
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        return Copy(call, {0: nothing.fileno(), 1: printed, 2: printed})
+
+
 def warm_pytest(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """What `pytest WORDS` in a folder, in a copy of this process, prints and ends with."""
     given = list(map(str, words))

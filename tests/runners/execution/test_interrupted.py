@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from ...warm import POSSIBLE, warm_command_in_its_group
 from ..conftest import command, environment
 from .test_pool import workers_of
 
@@ -70,12 +71,18 @@ except KeyboardInterrupt:
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the command line, or after None some Python, in a process group of its own; it prints into a file."""
+    """Start the command line, or after None some Python, in a process group of its own; it prints into a file.
+
+    A warm one begins as a copy of this process.
+    """
     started = []
 
-    def begin(*words):
+    def begin(*words, warm=False):
         call = command() if words[0] is not None else [sys.executable, "-c"]
         with (tmp_path / "printed").open("a") as printed:
+            if warm and POSSIBLE:
+                started.append(warm_command_in_its_group([str(word) for word in words], tmp_path, printed.fileno()))
+                return started[-1]
             process = subprocess.Popen(
                 [*call, *(str(word) for word in words if word is not None)],
                 cwd=tmp_path,
@@ -117,7 +124,7 @@ def left(processes, seconds=10.0):
     return [one for one in processes if not gone([one])]
 
 
-@pytest.mark.parametrize("after", [0.0, 0.1])
+@pytest.mark.parametrize("after", [0.0, pytest.param(0.1, marks=pytest.mark.long)])
 def test_ctrl_c_while_workers_start(start, suite_file, tmp_path, after):
     process = start("run", suite_file(), "--out", "out", "--workers", 2)
     workers = eventually(lambda: workers_of(process.pid))
@@ -180,7 +187,7 @@ def test_a_worker_in_c_code_does_not_outlive_a_killed_parent(start, suite_file, 
 def test_a_suite_that_was_stopped_goes_on_and_none_of_its_runs_is_late(start, suite_file, tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
     change = {'["full", "readout_only"]': '["waiting"]', "seeds = 2": "seeds = 1", "deadline = 60": "deadline = 8"}
-    process = start("run", suite_file(replace=change), "--out", "out", "--plugin", "waiting.py")
+    process = start("run", suite_file(replace=change), "--out", "out", "--plugin", "waiting.py", warm=True)
     eventually((tmp_path / "begun").exists)
     os.killpg(process.pid, signal.SIGSTOP)
     (tmp_path / "go").touch()

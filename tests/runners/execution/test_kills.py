@@ -1,7 +1,8 @@
 """Whatever is killed, and whenever: no hang, no traceback, no torn file, nothing lost; the same command completes it.
 
-The short form kills a worker that starts, and the whole group when a record was just written. The long one
-(`pytest -m long tests/runners/execution/test_kills.py`) kills a hundred times, by chance.
+The short form kills a worker that starts, and the whole group when a record was just written; its processes begin as
+copies of this one. The long one (`pytest -m long tests/runners/execution/test_kills.py`) kills real ones a hundred
+times, by chance.
 """
 
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from throughtime.runners import load_results
 
+from ...warm import POSSIBLE, warm_command_in_its_group
 from ..conftest import command, environment
 from .test_interrupted import left
 from .test_pool import workers_of
@@ -52,19 +54,27 @@ PATIENCE = 240.0
 class Suite:
     """A suite that is run over and over, and what is finished of it so far."""
 
-    def __init__(self, folder):
-        self.folder, self.out, self.process = folder, folder / "out", None
+    def __init__(self, folder, warm):
+        self.folder, self.out, self.process, self.warm = folder, folder / "out", None, warm
         (folder / "suite.toml").write_text(SUITE, encoding="utf-8")
         (folder / "plain.py").write_text(PLUGIN, encoding="utf-8")
         self.kept = {}
 
     def start(self):
         """Give the command, in a process group of its own."""
-        words = [*command(), "run", "suite.toml", "--out", "out", "--workers", "2", "--plugin", "plain.py"]
+        words = ["run", "suite.toml", "--out", "out", "--workers", "2", "--plugin", "plain.py"]
         with (self.folder / "printed").open("a") as printed:
-            self.process = subprocess.Popen(
-                words, cwd=self.folder, env=environment(), start_new_session=True, stdout=printed, stderr=printed
-            )
+            if self.warm and POSSIBLE:
+                self.process = warm_command_in_its_group(words, self.folder, printed.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    [*command(), *words],
+                    cwd=self.folder,
+                    env=environment(),
+                    start_new_session=True,
+                    stdout=printed,
+                    stderr=printed,
+                )
 
     def files(self):
         """Those of the records that are there."""
@@ -137,9 +147,9 @@ class Suite:
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path, request):
     """One that is not run yet; nothing of it goes on after the test."""
-    made = Suite(tmp_path)
+    made = Suite(tmp_path, warm=request.node.get_closest_marker("long") is None)
     yield made
     if made.process is not None and made.process.poll() is None:
         os.killpg(made.process.pid, signal.SIGKILL)

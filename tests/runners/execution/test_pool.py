@@ -24,11 +24,12 @@ from throughtime.runners.verify.run import Part, verify
 
 
 def workers_of(parent):
-    """The worker processes of a process, those that are starting too."""
-    found = []
+    """The worker processes of a process, those that are starting too, and those that began as its copies."""
+    found, own = [], psutil.Process(parent).cmdline()
     for process in psutil.Process(parent).children(recursive=True):
         try:
-            if any("child.py" in word for word in process.cmdline()):
+            words = process.cmdline()
+            if words == own or any("child.py" in word for word in words):
                 found.append(process)
         except psutil.Error:
             continue
