@@ -21,7 +21,8 @@ from throughtime.parts.text import OneLine, Plain
 from throughtime.tasks import TASKS, make_task
 
 from .experiment import TUNING_SEED as TUNING_SEED
-from .experiment import Experiment, Group
+from .experiment import Experiment as Experiment
+from .experiment import Group as Group
 from .experiment import task_class as task_class
 from .ladder import Choice as Choice
 from .spelling import all_in_one_spelling

@@ -103,7 +103,7 @@ def test_figures_of_the_same_results_are_drawn_once(finished, drawings, throught
     assert throughtime_here(*run, cwd=file.parent).returncode == 0
     assert len(drawings) == 10
     assert throughtime_here("plot", out, cwd=file.parent).returncode == 0  # which draws them anew
-    assert len(drawings) == 12
+    assert len(drawings) == 15
 
 
 def test_few_jobs_are_waited_for_at_a_time(monkeypatch, tmp_path, config):
