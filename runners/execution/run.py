@@ -80,6 +80,7 @@ def run_suite(
 
         write_manifest()
         _tune(plan.selected, phases, device, write_manifest)
+        write_manifest()
         report: list[RunJob] = []
         for row in plan.selected:
             jobs, obstacle = _report(row, records), row.obstacle
