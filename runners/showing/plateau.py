@@ -4,22 +4,24 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from scipy import special
+
 LEAST_SHARE = 0.05
 """Of the whole progress, that the last quarter of a curve must gain on the one before."""
 
 LEAST_POINTS = 4
 """Evaluations after the start: fewer have no quarters."""
 
-ERRORS = 2.0
-"""Standard errors over seeds, by which the mean gain must be more than none."""
+LEVEL = 0.05
+"""Of the test over seeds that there is a gain at all."""
 
 
 def still_learning(curves: Sequence[Sequence[float]], better: str, floor: float | None = None) -> bool | None:
     """Whether the last quarter's mean score gains on the quarter before by more than 5 % of the whole progress.
 
-    And by more than two standard errors over the seeds, where there are several: a curve that is noise gains now and
-    then. Progress begins where training does, or at the floor once that is beaten: the way to a floor is often far, and
-    made in a few updates.
+    And where there are several seeds, by a one-sided t-test over them (5 %): a curve that is noise gains now and then.
+    Progress begins where training does, or at the floor once that is beaten: the way to a floor is often far, and made
+    in a few updates.
 
     Args:
         curves: a score an evaluation, the first before training; one curve a seed.
@@ -37,8 +39,9 @@ def still_learning(curves: Sequence[Sequence[float]], better: str, floor: float 
     gain, end, start = statistics.fmean(gains), statistics.fmean(ends), statistics.fmean(cost[0] for cost in costs)
     if floor is not None and end < sign * floor < start:
         start = sign * floor
-    error = statistics.stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return gain > LEAST_SHARE * max(start - end, 0.0) and gain > ERRORS * error
+    n = len(gains)
+    least = special.stdtrit(n - 1, 1 - LEVEL) * statistics.stdev(gains) / math.sqrt(n) if n > 1 else 0.0
+    return bool(gain > max(LEAST_SHARE * (start - end), least, 0.0))
 
 
 def _gain(costs: Sequence[float]) -> tuple[float, float]:

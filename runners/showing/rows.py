@@ -64,8 +64,8 @@ LEGEND = """\
   around the chosen one that keep 90 % of its way from the floor; ≥ where the rates tried end before it does; – where it
   does not beat the floor.
 - runs: how the report runs ended; "still learning": in the last quarter of training the score on test data gained more
-  than 5 % of its progress (from the floor, once that is beaten) on the quarter before, and more than two standard
-  errors over seeds.
+  than 5 % of its progress (from the floor, once that is beaten) on the quarter before, and a t-test over seeds (5 %)
+  says that it gained at all.
 - Scores, cosines and memory repeat exactly on the same machine and versions; ms/step is a measurement of this machine.
 """
 

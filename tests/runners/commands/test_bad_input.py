@@ -28,6 +28,37 @@ MISTAKES = {
     "two budgets": ("steps = 64", "steps = 64, updates = 3", ["exactly one of steps, updates, seconds"]),
     "unknown field": ("seeds = 2", "seed = 2", ["unknown field 'seed'", "did you mean 'seeds'?"]),
     "unknown optimizer": ("seeds = 2", 'optimizer = "adm"', ["optimizer", "must be 'sgd' or 'adam'", 'got "adm"']),
+    "a word for a ladder misspelt": (
+        "[0.01]",
+        '"automatic"',
+        ["learning_rates: must be a list, such as [0.003, 0.01], or a word; did you mean 'auto'?", 'got "automatic"'],
+    ),
+    "a ladder that starts between its rates": (
+        "[0.01]",
+        "{ start = 0.002 }",
+        ["learning_rates: start must be 1 or 3 times a power of ten, such as 0.003; got { start = 0.002,"],
+    ),
+    "a ladder without a rate above its start": (
+        "[0.01]",
+        "{ start = 0.01, most = 0.02 }",
+        ["learning_rates: least and most must leave a rate on either side of start"],
+    ),
+    "a ladder's field misspelt": (
+        "[0.01]",
+        "{ strat = 0.01 }",
+        ["unknown field 'learning_rates.strat'", "did you mean 'start'"],
+    ),
+    "a ladder that starts with a word": (
+        "[0.01]",
+        '{ start = "low" }',
+        ["learning_rates.start: must be a valid number", 'got "low"'],
+    ),
+    "a ladder on one seed": (
+        "learning_rates = [0.01]",
+        'learning_rates = "auto"\ntuning_seeds = 2',
+        ['tuning_seeds: must be at least 3 where learning_rates is "auto" or a table', "got 2"],
+    ),
+    "a word in a list of rates": ("[0.01]", '[0.01, "x"]', ["learning_rates.1: must be a valid number", 'got "x"']),
     "missing field": ("learning_rates = [0.01]", "", ["lacks the field 'learning_rates'"]),
     "no algorithm": ('["full", "readout_only"]', "[]", ["algorithms", "must list at least one"]),
     "one forcing": (
