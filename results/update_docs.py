@@ -87,7 +87,7 @@ def _limits() -> str:
     suite = load_suite("quickstart")
     tables = summarise(REFERENCE / "quickstart").tables
     seeds = min(one.seeds for one in suite.experiments)
-    rates = max(len(one.learning_rates) for one in suite.experiments)
+    rates = max(len(one.rates) for one in suite.experiments)
     steps = " and ".join(str(one.budget) for one in suite.experiments)
     units = max(one.hidden_size for one in suite.experiments)
     metrics = "; ".join(f"{table.task.partition('(')[0]}: {table.metric.name}" for table in tables)
