@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from statsmodels.stats.multitest import multipletests
 
 from throughtime.runners.execution.run import run_suite
 from throughtime.runners.records.temporary import temporary_folder
-from throughtime.runners.showing.statistics import paired_difference
+from throughtime.runners.showing.statistics import holm, paired_difference
 from throughtime.runners.suite.suite import Suite, load_suite
 
 from .baseline import Baseline, Made, read, update_command, write
@@ -83,8 +82,7 @@ def compare(before: Mapping[str, Scores], now: Mapping[str, Scores]) -> list[Row
     common = [name for name in before if name in now]
     tested = [name for name in common if not _obstacle(before[name], now[name])]
     one_sided = [_worse_p(before[name], now[name]) for name in tested]
-    corrected = multipletests(one_sided, method="holm")[1] if tested else []
-    p = dict(zip(tested, map(float, corrected), strict=True))
+    p = dict(zip(tested, holm(one_sided), strict=True))
     return [_row(name, before[name], now[name], p.get(name, math.nan)) for name in common]
 
 

@@ -34,8 +34,9 @@ def check_beside(plugin: Path) -> None:
 
 def forget_beside(plugin: Path) -> None:
     """Undo the imports from a plugin's folder."""
+    there = {path.stem for path in plugin.parent.iterdir()} if plugin.parent.is_dir() else set()  # few, of thousands
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = getattr(module, "__file__", None) if name.partition(".")[0] in there else None
         if file and _beside(plugin.parent, name) == Path(file).resolve():
             del sys.modules[name]
     if str(plugin.parent) in sys.path:

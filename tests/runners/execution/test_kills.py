@@ -102,7 +102,7 @@ class Suite:
                 return
             if event == "run" and list((self.out / ".running").glob("*")) and workers_of(self.process.pid):
                 return
-            time.sleep(0.003)
+            time.sleep(0.003 if event == "record" else 0.05)  # to look for processes takes much longer than for files
 
     def kill(self, whom, number, chance):
         """Send a signal to the parent, to a worker, or to all of them."""
