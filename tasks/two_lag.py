@@ -1,4 +1,4 @@
-"""Two lags: a coin's past sets the odds of the next symbol (Pitis 2016; "Add" in Marschall, Cho & Savin 2020).
+"""Two lags: a coin's past sets the odds of the next symbol (Pitis 2016).
 
 x_t is a fair coin, and P(y_t = 1) = 1/2 + x_{t−a}/2 − x_{t−b}/4. A network that remembers the first lag, the second or
 both reaches known cross-entropies, so the loss alone tells which dependencies a gradient can learn.

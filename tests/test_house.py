@@ -18,7 +18,7 @@ MAY_IMPORT = {
 FLOORS = ["suite", "records", "training", "execution", "showing", "laboratories", "commands"]
 """The rooms of the runners from the ground up: each imports from itself and from what lies below."""
 
-LABORATORIES = {"cost", "gate", "gradients", "verify"}
+LABORATORIES = {"cost", "gate", "gradients", "literature", "verify"}
 """They stand beside each other on one floor, and none imports another."""
 
 BATCH = ("throughtime.tasks.base", "Batch")

@@ -14,6 +14,7 @@ from .describe import describe
 from .doctor import doctor
 from .gradients import gradients
 from .list import list_names
+from .literature import literature
 from .new import new
 from .plot import plot
 from .run import run
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 
 app.command("list")(list_names)
-for command in (describe, run, table, plot, gradients, cost, check, verify, new, doctor):
+for command in (describe, run, table, plot, literature, gradients, cost, check, verify, new, doctor):
     app.command()(command)
 
 

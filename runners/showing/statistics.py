@@ -68,6 +68,18 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - reach, mean + reach, n)
 
 
+def prediction(values: Sequence[float]) -> Interval:
+    """The mean, and the interval in which one more run's value lies at the 95 % level (of normal values).
+
+    >>> prediction([2.0, 2.0])
+    Interval(mean=2.0, low=2.0, high=2.0, n=2)
+    """
+    found = interval(values)
+    widening = math.sqrt(found.n + 1)  # from a mean's standard error s/√n to that of one value less the mean
+    low, high = (found.mean + widening * (end - found.mean) for end in (found.low, found.high))
+    return Interval(found.mean, low, high, found.n)
+
+
 def bounds(values: Iterable[float]) -> tuple[float, float]:
     """An interval's ends, as seaborn asks for them."""
     found = interval([*values])

@@ -47,7 +47,9 @@ def call(how, text, folder):
     )
 
 
-@pytest.mark.parametrize("how", ["a script", *(pytest.param(how, marks=pytest.mark.long) for how in ("a pipe", "a word"))])
+@pytest.mark.parametrize(
+    "how", ["a script", *(pytest.param(how, marks=pytest.mark.long) for how in ("a pipe", "a word"))]
+)
 def test_no_main_guard_is_needed(suite_file, tmp_path, how):
     suite_file(replace={"seeds = 2": "seeds = 1"})
     ended = call(how, CALLING.format(before=""), tmp_path)

@@ -22,6 +22,7 @@ from throughtime.runners.showing.statistics import (
     holm,
     interval,
     paired_difference,
+    prediction,
     seeds_needed,
 )
 
@@ -44,6 +45,13 @@ def test_interval_covers_the_mean_of_normal_scores_as_often_as_it_says(n):
     rng = np.random.default_rng(n)
     found = [interval(sample) for sample in rng.normal(size=(4000, n)).tolist()]
     assert np.mean([one.low <= 0 <= one.high for one in found]) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_prediction_holds_one_more_normal_score_as_often_as_it_says(n):
+    scores = np.random.default_rng(n).normal(2.0, 0.5, size=(4000, n + 1)).tolist()
+    found = [prediction(known).low <= one <= prediction(known).high for *known, one in scores]
+    assert np.mean(found) == pytest.approx(0.95, abs=0.01)
 
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0, 3.0]])

@@ -1,0 +1,75 @@
+"""The comparison as tables: drawn on a terminal, and as Markdown."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from throughtime.runners.records.files import write_text
+from throughtime.runners.showing.words import draw, markdown_table, say
+
+from .beside import Beside, Compared
+
+HEADINGS = ("algorithm", "published", "ours [95 %]", "one more run of ours", "")
+AGREES = (
+    "A published score agrees where it lies in the range in which one more run of ours would lie in 95 of 100 cases."
+)
+
+
+def print_tables(compared: Sequence[Compared], console: Console) -> None:
+    """Each setting's table, with its source below."""
+    for one in compared:
+        draw(
+            console,
+            _title(one),
+            HEADINGS,
+            _words(one),
+            caption=f"{one.setting.source}. {_told(one)}.",
+            right=HEADINGS[1:4],
+        )
+        say(console, _notes(one, "\n"))
+
+
+def markdown(compared: Sequence[Compared]) -> str:
+    """All settings as Markdown."""
+    parts = [AGREES]
+    for one in compared:
+        table = markdown_table(HEADINGS, _words(one))
+        parts += [f"**{_title(one)}**", f"{one.setting.source}. {_told(one)}.", table, _notes(one, "\n\n")]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def write_tables(directory: Path, compared: Sequence[Compared]) -> list[Path]:
+    """The comparison as a file beside the runs: its path."""
+    return [write_text(directory / "literature.md", markdown(compared))]
+
+
+def _title(one: Compared) -> str:
+    return f"{one.setting.name}: {one.setting.metric}"
+
+
+def _told(one: Compared) -> str:
+    return f"{one.setting.cell}; {one.setting.told}"
+
+
+def _words(one: Compared) -> list[list[str]]:
+    floors = one.setting.floors.items()
+    known = {name: f"{value:.4f}" for name, value in one.floors.items()}
+    return [*map(_of, one.rows), *([name, f"{value:.4f}", known.get(name, ""), "", ""] for name, value in floors)]
+
+
+def _of(row: Beside) -> list[str]:
+    ours, more = row.ours, row.range
+    return [
+        row.published.algorithm,
+        f"{row.published.score:.4f}",
+        f"{ours.mean:.4f} [{ours.low:.4f}, {ours.high:.4f}]" if ours else "",
+        f"{more.low:.4f} … {more.high:.4f}" if more else "",
+        row.finding,
+    ]
+
+
+def _notes(one: Compared, between: str) -> str:
+    """Why a score differs, and why a setting is not run."""
+    reasons = [f"{row.published.algorithm}: {row.published.reason}" for row in one.rows if row.finding == "differs"]
+    return between.join([*reasons, *([f"Not run here: {one.setting.obstacle}"] if one.setting.obstacle else [])])
