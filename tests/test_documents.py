@@ -1,13 +1,15 @@
 """What README, CONTRIBUTING and docs say is true: code runs, links and commands exist, numbers are the results'."""
 
 import doctest
-import importlib.util
 import io
 import re
 from pathlib import Path
 
+import false_alarms
 import pandas as pd
 import pytest
+import update_docs
+from pages.cost import beside_frameworks
 from typer.main import get_command
 
 from throughtime.runners.commands.cli import app
@@ -25,14 +27,6 @@ def text_of(page):
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-def load(path, name):
-    """Import a Python file by its path."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @each_page
 def test_python_of_a_page_runs(page, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -41,14 +35,11 @@ def test_python_of_a_page_runs(page, monkeypatch):
     assert found.failed == 0
 
 
-UPDATE = load(ROOT / "results" / "update_docs.py", "update_docs")
-
-
-@pytest.mark.parametrize("page", UPDATE.PAGES)
+@pytest.mark.parametrize("page", update_docs.PAGES)
 def test_what_a_page_says_of_results_follows_from_the_references(page):
-    for name in UPDATE.PAGES[page]:
+    for name in update_docs.PAGES[page]:
         assert text_of(page).count(f"<!-- {name}: begin -->") == text_of(page).count(f"<!-- {name}: end -->") == 1
-    assert UPDATE.updated(page, text_of(page)) == text_of(page), "run: python results/update_docs.py"
+    assert update_docs.updated(page, text_of(page)) == text_of(page), "run: python results/update_docs.py"
 
 
 def test_ratios_to_frameworks_are_a_row_for_each_size():
@@ -60,7 +51,7 @@ def test_ratios_to_frameworks_are_a_row_for_each_size():
         Row("full / Keras, gru: time", "n=4", None, "×", 1.0, reason="another gradient"),
         Row("full / torch.nn.RNN: time", "n=3", Spread(0.5, 0.4, 0.6), "×", 1.0),
     ]
-    first, second = UPDATE._beside_frameworks(pd.read_csv(io.StringIO(csv(rows))))
+    first, second = beside_frameworks(pd.read_csv(io.StringIO(csv(rows))))
     assert [*first] == ["ours / theirs, time", "full / JAX", "online / JAX", "full / Flax", "full / Keras"]
     assert [*first.values()] == ["rnn, n=3", "0.50 ×", "1.23 ×, missed", "0.50 ×", "–"]
     assert [*second.values()] == ["gru, n=4", "–", "–", "–", "not timed, missed"]
@@ -71,9 +62,8 @@ def test_the_readme_is_short():
 
 
 def test_table_of_false_alarms_follows_from_the_trials():
-    experiment = load(ROOT / "results" / "false_alarms.py", "false_alarms")
-    table = (experiment.FOLDER / "table.md").read_text(encoding="utf-8")
-    assert table == experiment.report(experiment.FOLDER)
+    table = (false_alarms.FOLDER / "table.md").read_text(encoding="utf-8")
+    assert table == false_alarms.report(false_alarms.FOLDER)
 
 
 @pytest.mark.parametrize("command", re.findall(r"^throughtime (\w+)", README, flags=re.MULTILINE))

@@ -1,20 +1,14 @@
 """What the pages say of tables: no more than the tables' own verdicts, with tables that are made up."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from pages.readme import answer, cheapest
+from pages.real import networks_and_classics
 
 from throughtime.runners.showing.statistics import Difference, Interval
 from throughtime.runners.showing.summary import Row, TaskTable
 from throughtime.runners.showing.verdicts import TOO_FEW
 from throughtime.tasks import Metric, Reference
 
-SCRIPT = importlib.util.spec_from_file_location(
-    "update_docs", Path(__file__).parent.parent / "results" / "update_docs.py"
-)
-UPDATE = importlib.util.module_from_spec(SCRIPT)
-SCRIPT.loader.exec_module(UPDATE)
 FLOOR = Reference("constant", 1.0, "floor", "")
 
 
@@ -42,14 +36,14 @@ def test_the_cheapest_no_worse_than_full_is_one_that_no_test_finds_worse():
         run("unlike", 0.6, difference=worse(0.1, False), memory=10.0),
         run("better", 0.1, difference=worse(-0.4, True), memory=20.0),
     ]
-    assert UPDATE._cheapest(table("a", *rows), "peak_bytes").name == "unlike"
+    assert cheapest(table("a", *rows), "peak_bytes").name == "unlike"
 
 
 def test_of_too_few_seeds_it_is_not_told_who_is_no_worse_than_full():
     rows = [run("full", 0.5, TOO_FEW, ()), run("cheap", 0.5, TOO_FEW, (), worse(0.0, None), memory=1.0)]
     asked = table("a", *rows)
-    assert UPDATE._cheapest(asked, "peak_bytes") is None
-    assert UPDATE._answer(asked, None) == TOO_FEW
+    assert cheapest(asked, "peak_bytes") is None
+    assert answer(asked, None) == TOO_FEW
 
 
 BEATEN = table("a(length=3)", run("full", 0.1, "beats AR", ("constant", "AR")))
@@ -72,4 +66,4 @@ NO_BASELINE = table("d", run("full", 0.1), baseline=None)
     ],
 )
 def test_a_network_beats_a_classic_where_a_verdict_says_so(tables, said):
-    assert UPDATE._networks_and_classics(tables) == said
+    assert networks_and_classics(tables) == said

@@ -1,9 +1,8 @@
 """Verdict words: in the order of the scores, judged together, and rarely wrong."""
 
-import importlib.util
 import itertools
-from pathlib import Path
 
+import error_rates
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,9 +23,6 @@ SUNSPOTS = (
     Reference("noiseless", 0.0, "optimum", ""),
 )
 BEST = ["not learned", "beats the floor", "beats AR(2)", "beats AR(9)"]
-SCRIPT = importlib.util.spec_from_file_location("error_rates", Path(__file__).parents[3] / "results" / "error_rates.py")
-COVERAGE = importlib.util.module_from_spec(SCRIPT)
-SCRIPT.loader.exec_module(COVERAGE)
 
 
 def around(mean, spread, seeds=8):
@@ -121,35 +117,37 @@ def test_error_of_test_data_is_the_binomials():
 class TestLevel:
     """With the functions of `results/error_rates.py`, whose whole table is committed."""
 
-    @pytest.mark.parametrize("name", COVERAGE.SHAPES)
+    @pytest.mark.parametrize("name", error_rates.SHAPES)
     def test_any_wrong_mark_of_seven_like_rows_is_rare(self, name):
-        found = COVERAGE.measured(COVERAGE.SHAPES[name], 8, tables=400, intervals=1, found=1)
+        found = error_rates.measured(error_rates.SHAPES[name], 8, tables=400, intervals=1, found=1)
         assert found["any"] <= 0.06 + 2 * (0.06 * 0.94 / 400) ** 0.5
 
     @pytest.mark.parametrize("seeds", [3, 4])
     def test_too_few_seeds_have_no_mark(self, seeds):
-        found = COVERAGE.measured(COVERAGE.SHAPES["normal"], seeds, tables=50, intervals=1, found=20)
+        found = error_rates.measured(error_rates.SHAPES["normal"], seeds, tables=50, intervals=1, found=20)
         assert [found[one] for one in ("any", "difference found", "beats found")] == [0, 0, 0]
 
     def test_what_is_committed_holds_what_is_promised(self):
-        frame = pd.read_csv(COVERAGE.FOLDER / "coverage.csv")
+        frame = pd.read_csv(error_rates.FOLDER / "coverage.csv")
         assert list(zip(frame["shape"], frame["seeds"], strict=True)) == list(
-            itertools.product(COVERAGE.SHAPES, COVERAGE.SEEDS)
+            itertools.product(error_rates.SHAPES, error_rates.SEEDS)
         )
         assert (frame["any"] <= 0.06).all()
         normal = frame[frame["shape"] == "normal"]["coverage"]
         assert ((normal - 0.95).abs() <= 0.01).all()
 
     def test_what_is_committed_is_what_is_measured(self):
-        frame = pd.read_csv(COVERAGE.FOLDER / "coverage.csv").set_index(["shape", "seeds"])
+        frame = pd.read_csv(error_rates.FOLDER / "coverage.csv").set_index(["shape", "seeds"])
         name = "lognormal (σ = 1)"
-        found = COVERAGE.measured(COVERAGE.SHAPES[name], 3, tables=1, found=1)
+        found = error_rates.measured(error_rates.SHAPES[name], 3, tables=1, found=1)
         assert frame.loc[(name, 3), "coverage"] == found["coverage"]
-        assert (COVERAGE.FOLDER / "coverage.md").read_text(encoding="utf-8") == COVERAGE.report(frame.reset_index())
+        assert (error_rates.FOLDER / "coverage.md").read_text(encoding="utf-8") == error_rates.report(
+            frame.reset_index()
+        )
 
-    @pytest.mark.parametrize("name", COVERAGE.SHAPES)
+    @pytest.mark.parametrize("name", error_rates.SHAPES)
     def test_a_shape_has_the_moments_that_it_names(self, name):
-        shape = COVERAGE.SHAPES[name]
+        shape = error_rates.SHAPES[name]
         draws = shape.draw(np.random.default_rng(0), (400_000,))
         error = 4 * shape.deviation / len(draws) ** 0.5
         assert draws.mean() == pytest.approx(shape.mean, abs=error)

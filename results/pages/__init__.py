@@ -1,0 +1,1 @@
+"""What README and docs say of the reference results, a file a page."""
