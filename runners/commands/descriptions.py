@@ -88,7 +88,7 @@ def description(name: str) -> str:
 def _suite(suite: Suite, command: str, name: str = "") -> str:
     lines = [f"suite {suite.name}: {suite.title}", *([suite.description.strip()] if suite.description else [])]
     for experiment in suite.experiments:
-        tuning = len(experiment.grid) * experiment.tuning_seeds if len(experiment.grid) > 1 else 0
+        tuning = experiment.runs - experiment.seeds
         least = "at least " if experiment.ladder else ""
         rows = len(list(experiment.groups()))
         lines += [

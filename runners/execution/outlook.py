@@ -22,6 +22,7 @@ class Outlook:
         broken: likewise what fails because a plugin does; its runs end in an error without being started.
         left_out: rows that the filters leave out.
         doubted: how many records are of another run than their name says, or contradict themselves: run again.
+        core_minutes: how long what is not cached takes one core, by what the suite says of all its runs; 0: not known.
     """
 
     tuning: int = 0
@@ -33,6 +34,7 @@ class Outlook:
     broken: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
     doubted: int = 0
+    core_minutes: float = 0.0
 
 
 def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook:
@@ -45,6 +47,7 @@ def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook
     """
     found = Outlook(left_out=len(plan.rows) - len(plan.selected), doubted=len(doubted))
     reasons: set[tuple[str, str]] = set()
+    of_all = sum(row.group.experiment.runs for row in plan.rows if not row.obstacle)
     for row in plan.selected:
         if row.obstacle:
             told = found.broken if row.obstacle.status == "error" else found.skipped
@@ -66,4 +69,6 @@ def outlook(plan: Plan, records: Records, doubted: Mapping[str, str]) -> Outlook
                 found.cached += 1
             elif record is not None:
                 found.again += 1
+    left = found.tuning + found.report - found.cached
+    found.core_minutes = plan.suite.core_minutes * min(1.0, left / of_all) if of_all else 0.0
     return found

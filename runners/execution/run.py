@@ -148,8 +148,8 @@ def _planned(
 
 
 def default_directory(suite: Suite) -> Path:
-    """results/runs/<suite>, under the working directory."""
-    return Path("results") / "runs" / suite.name
+    """results/runs/<suite>, under the working directory; of another tier than core <suite>-<tier>."""
+    return Path("results") / "runs" / suite.tiered_name
 
 
 class _Phases:

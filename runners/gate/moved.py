@@ -84,7 +84,7 @@ def check(directory: Path, reference: Path) -> Verdict:
         directory: as `throughtime run` writes it.
         reference: where the committed results are, a folder a suite; or one suite's folder.
     """
-    name = RunStore.open(directory).manifest().suite.name
+    name = RunStore.open(directory).manifest().suite.tiered_name
     committed = reference if RunStore(reference).has_manifest() else reference / name
     if not RunStore(committed).has_manifest():
         raise BadInput(

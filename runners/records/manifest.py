@@ -157,7 +157,7 @@ def rows_of(suite: Suite, groups: Iterable[tuple[int, Sequence[str]]]) -> dict[s
 
 def subject(suite: Suite, device: str) -> str:
     """Whose results a directory holds: "quickstart on cpu"."""
-    return f"{suite.name} on {device}"
+    return f"{suite.tiered_name} on {device}"
 
 
 class RunStore(Store[Manifest, Record]):

@@ -25,6 +25,7 @@ from .panels import Drawing, score_axes
 from .sensitivity import sensitivities, varied
 from .statistics import bounds
 from .strips import ended
+from .windows import crossed, windows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,6 +73,8 @@ def _figures(results: str | Path | Results) -> "dict[str, Callable[[], Figure]]"
     }
     if varied(read.manifest):
         figures["sensitivity"] = sensitivities
+    if crossed(read.manifest):
+        figures["windows"] = windows
     if any(read.manifest.tasks[group.task].horizon for group in read.manifest.groups):
         figures["horizon"] = horizons
     return {name: partial(_drawn, draw, drawing) for name, draw in figures.items()}

@@ -130,6 +130,12 @@ class Experiment(BaseModel):
         """Every point that tuning tries first: of a list all."""
         return self.points(self.rates)
 
+    @property
+    def runs(self) -> int:
+        """The runs of one row: tuning's, of a ladder at least, and the report's."""
+        tuning = len(self.grid) * self.tuning_seeds if len(self.grid) > 1 else 0
+        return tuning + self.seeds
+
     def points(self, rates: Sequence[float]) -> list[Choice]:
         """Learning rates with every clip norm."""
         return [Choice(rate, None if math.isinf(clip) else clip) for rate in rates for clip in self.clip_norms]

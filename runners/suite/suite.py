@@ -22,6 +22,7 @@ from throughtime.tasks import TASKS, make_task
 
 from .experiment import Experiment, Group
 from .spelling import all_in_one_spelling
+from .tiers import CORE, in_tier
 from .written import SUITES, check_kind, explain, file_of, find, names_in, parse
 
 
@@ -30,6 +31,8 @@ class Suite(BaseModel):
 
     Attributes:
         file: where it was read from; None for a built-in one, and one made in Python. No manifest has it.
+        tier: "smoke", "core" or "full": `tiers.py`.
+        core_minutes: what all of its runs took when they were last made, in minutes of one core; 0: not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,11 +41,18 @@ class Suite(BaseModel):
     name: OneLine
     title: OneLine
     description: Plain = ""
+    tier: OneLine = CORE
+    core_minutes: float = Field(0.0, ge=0, allow_inf_nan=False)
     experiments: tuple[Experiment, ...] = Field(min_length=1)
 
     def groups(self) -> list[Group]:
         """Every group of every experiment."""
         return [group for experiment in self.experiments for group in experiment.groups()]
+
+    @property
+    def tiered_name(self) -> str:
+        """The suite's name, with its tier where that is another than core."""
+        return self.name if self.tier == CORE else f"{self.name}-{self.tier}"
 
 
 def suite_names() -> list[str]:
@@ -50,28 +60,32 @@ def suite_names() -> list[str]:
     return names_in(SUITES)
 
 
-def load_suite(name_or_path: str | Path) -> Suite:
-    """A built-in suite by name, or one from a TOML file; `BadInput` names the mistake and the field.
+def load_suite(name_or_path: str | Path, tier: str = CORE) -> Suite:
+    """A built-in suite by name, or one from a TOML file, in one of its tiers; `BadInput` names mistake and field.
 
     >>> load_suite("smoke").name
     'smoke'
     """
     check_kind(str(name_or_path))
     text, name = find(name_or_path, SUITES, kind="suite")
-    return parse_suite(text, name, origin=str(name_or_path)).model_copy(update={"file": file_of(name_or_path)})
+    return parse_suite(text, name, origin=str(name_or_path), tier=tier).model_copy(
+        update={"file": file_of(name_or_path)}
+    )
 
 
-def parse_suite(text: str | dict[str, Any], name: str, *, origin: str) -> Suite:
+def parse_suite(text: str | dict[str, Any], name: str, *, origin: str, tier: str = CORE) -> Suite:
     """A suite from TOML, or from what was parsed of it; `origin` is what messages call it."""
-    written = parse(text, origin=origin) if isinstance(text, str) else text
+    written = in_tier(parse(text, origin=origin) if isinstance(text, str) else text, tier, origin=origin)
     defaults = {key: value for key, value in written.items() if key in Experiment.model_fields}
     rest = {key: value for key, value in written.items() if key not in defaults}
     listed = rest.pop("experiments", [{}])
     if not (isinstance(listed, list) and listed and all(isinstance(one, dict) for one in listed)):
         raise BadInput(f"{origin}: experiments must be written as [[experiments]] tables")
-    for key in [key for key in rest if key not in ("title", "description")]:
-        allowed = ["title", "description", "experiments", *_FIELDS]
+    for key in [key for key in rest if key not in ("title", "description", "core_minutes")]:
+        allowed = ["title", "description", "core_minutes", "experiments", "tiers", *_FIELDS]
         raise BadInput(f"{origin} has an unknown field {key!r}; {nearest(key, allowed)}")
+    if tier != CORE:
+        rest["title"] = f"{rest.get('title', name)} ({tier})"
     experiments = []
     for number, one in enumerate(listed, start=1):
         where = f"{origin}, experiment {number}" if len(listed) > 1 else origin
@@ -80,7 +94,7 @@ def parse_suite(text: str | dict[str, Any], name: str, *, origin: str) -> Suite:
         except ValidationError as error:
             raise BadInput(explain(error, where, _FIELDS)) from None
     try:
-        suite = Suite.model_validate({"name": name, "title": name, **rest, "experiments": experiments})
+        suite = Suite.model_validate({"name": name, "title": name, **rest, "tier": tier, "experiments": experiments})
     except ValidationError as error:
         raise BadInput(explain(error, origin, _FIELDS)) from None
     _check_names(suite)
