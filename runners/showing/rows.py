@@ -262,4 +262,5 @@ def protocol(table: TaskTable) -> str:
         size = f"{counted(table.test_sequences, 'sequence')} with {counted(table.test_targets, 'target')}"
         tests = "the tests" if table.metric.name in SHARES else "no test"
         words += f"; test data: {size}, whose sampling error is in {tests}"
-    return f"{words}; free running over {table.horizon} steps" if table.horizon else words
+    words += f"; free running over {table.horizon} steps" if table.horizon else ""
+    return "; ".join([words, *(f"one and the same algorithm here: {', '.join(names)}" for names in table.alike)])

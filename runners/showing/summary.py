@@ -18,6 +18,7 @@ from throughtime.runners.suite.experiment import Experiment
 from throughtime.runners.suite.ladder import Choice
 from throughtime.tasks import Metric, Reference
 
+from .alike import Curves, alike
 from .plateau import still_learning
 from .statistics import Difference, Interval, corrected, interval, paired_difference
 from .tuned import NOTHING, Tuned, tuned, tuning_in_words
@@ -103,6 +104,7 @@ class TaskTable:
         free_floor: the best one running free.
         horizon: the steps of free running; 0 where the task has no feedback.
         test_sequences: of the test data, and test_targets: in all of them; 0 where the manifest does not tell.
+        alike: rows that are one and the same algorithm here, in sets of their names.
     """
 
     task: str
@@ -115,6 +117,7 @@ class TaskTable:
     horizon: int = 0
     test_sequences: int = 0
     test_targets: int = 0
+    alike: tuple[tuple[str, ...], ...] = ()
 
     @property
     def forcings(self) -> list[str]:
@@ -210,7 +213,19 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
     protocol = _protocol(experiment, cell, [row.tuned for row in rows])
     sizes = facts.horizon, facts.test_sequences, facts.test_targets
-    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes)
+    same = alike({_named(group, groups): _curves(results, group) for group in groups})
+    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes, same)
+
+
+def _named(group: GroupKeys, groups: Sequence[GroupKeys]) -> str:
+    """An algorithm's name, with its forcing where there are several."""
+    return group.algorithm if len({one.forcing for one in groups}) == 1 else f"{group.algorithm} · {group.forcing}"
+
+
+def _curves(results: Results, group: GroupKeys) -> Curves:
+    """Of the report runs that are done, by seed."""
+    records = [results.records[key] for key in group.report if key in results.records]
+    return {record.config.seed: record.curve for record in records if record.status == "done"}
 
 
 def _differences(groups: Sequence[GroupKeys], scores: Sequence[Scores], facts: TaskFacts) -> list[Difference | None]:
