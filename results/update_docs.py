@@ -4,15 +4,19 @@ from collections.abc import Callable
 
 from pages.cost import cost
 from pages.forcing import forcing
+from pages.literature import literature
 from pages.many_machines import many
 from pages.misconceptions import numbers, verdicts
 from pages.readme import which
 from pages.real import coverage, real, whole_table
+from pages.relatives import table, told
 from pages.words import ROOT
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"which": which},
+    "README.md": {"which": which, "relatives told": told},
     "docs/results.md": {"quickstart table": whole_table, "coverage": coverage, "real": real},
+    "docs/relatives.md": {"relatives told": told, "relatives table": table},
+    "docs/literature.md": {"literature": literature},
     "docs/forcings.md": {"forcing": forcing},
     "docs/cost.md": {"cost": cost},
     "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pages.relatives import exact
 
 from throughtime.runners import load_results, load_suite
 from throughtime.runners.cost import tables as costs
@@ -11,17 +12,23 @@ from throughtime.runners.cost.store import load_costs
 from throughtime.runners.gradients.store import open_gradients
 from throughtime.runners.gradients.suite import load_gradient_suite
 from throughtime.runners.gradients.tables import markdown as gradient_tables
+from throughtime.runners.literature.beside import compare
+from throughtime.runners.literature.published import load_published
+from throughtime.runners.literature.tables import markdown as comparison
 from throughtime.runners.records.manifest import RunStore
+from throughtime.runners.records.results import Results
 from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
-SUITES = ["quickstart", "forcing", "real", "influence_balancing"]
-LABORATORIES = ["cost", "gate", "vanishing", "many", "statistics"]
+SUITES = ["quickstart", "forcing", "real", "influence_balancing", "relatives", "truncation", "online", "literature"]
+LABORATORIES = ["cost", "relatives_cost", "gate", "vanishing", "many", "statistics"]
 SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
 STATUSES = ("done", "skipped")
+
+SEEDS = {"quickstart": 8, "forcing": 9, "real": 8, "relatives": 5, "truncation": 9, "online": 9, "literature": 8}
 
 each_suite = pytest.mark.parametrize("suite", SUITES)
 
@@ -44,14 +51,19 @@ def test_every_reference_is_tested():
     assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, *LABORATORIES}
 
 
-@pytest.mark.parametrize("name", costs.FILES)
-def test_cost_tables_follow_from_the_points(name):
-    assert (REFERENCE / "cost" / name).read_text(encoding="utf-8") == costs.FILES[name](load_costs(REFERENCE / "cost"))
+each_cost = pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 45)])
 
 
-def test_counted_exponents_agree_with_theory():
-    lines = load_costs(REFERENCE / "cost").lines
-    assert len(lines) == 54
+@each_cost
+def test_cost_tables_follow_from_the_points(suite, number):
+    for name, write in costs.FILES.items():
+        assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(load_costs(REFERENCE / suite))
+
+
+@each_cost
+def test_counted_exponents_agree_with_theory(suite, number):
+    lines = load_costs(REFERENCE / suite).lines
+    assert len(lines) == number
     assert {line.scaling.verdict for line in lines} == {"agrees"}
 
 
@@ -66,7 +78,7 @@ def test_it_is_the_suite_that_ships(suite):
     assert RunStore.open(REFERENCE / suite).manifest().suite == load_suite(suite)
 
 
-@pytest.mark.parametrize(("suite", "seeds"), [("quickstart", 8), ("forcing", 3), ("real", 3)])
+@pytest.mark.parametrize(("suite", "seeds"), SEEDS.items())
 def test_every_run_is_done_on_all_seeds(suite, seeds):
     results = report_runs(suite).query("status != 'skipped'")
     assert set(results["status"]) == {"done"}
@@ -129,6 +141,54 @@ class TestReal:
 
     def test_text_is_learned(self):
         assert best_score("real", "text", "gru").mean < 2.4
+
+
+class TestRelatives:
+    def test_on_dense_cells_those_that_promise_it_are_exact(self):
+        for cell in ("rnn", "leaky", "gru"):
+            assert set(exact(cell)) == {"full", "checkpointed", "rtrl", "blocked_rtrl", "forward_errors"}
+
+    def test_on_a_diagonal_cell_what_is_local_is_exact(self):
+        assert set(exact("lru")) == {"full", "checkpointed", "rtrl", "forward_errors", "snap", "eprop"}
+
+    def test_of_two_layers_it_is_not(self):
+        for cell in ("lru(layers=2)", "elstm(layers=2)"):
+            assert set(exact(cell)) == {"full", "rtrl"}
+
+
+class TestTruncation:
+    def test_every_window_that_holds_both_lags_learns_both_and_none_that_is_shorter_than_the_first(self):
+        scores = report_runs("truncation").query("task.str.startswith('two_lag')").groupby("algorithm")["test"].mean()
+        assert all(scores[f"truncated(k1=1, k2={k2})"] < LEARNED for k2 in (16,))
+        assert all(scores[f"truncated(k1=1, k2={k2})"] > LEARNED + 0.05 for k2 in (1, 2))
+
+
+class TestOnline:
+    def test_each_protocol_holds_equal_what_it_says(self):
+        runs = report_runs("online").query("status == 'done'")
+        steps, updates, seconds = (group for _, group in runs.groupby("budget", sort=False))
+        assert steps["steps"].nunique() == 1
+        assert updates["updates"].nunique() == 1
+        assert seconds["steps"].nunique() > 10
+
+
+class TestLiterature:
+    def test_what_differs_has_a_reason(self):
+        found = compare(load_published(), Results.of(REFERENCE / "literature"))
+        rows = [row for one in found if one.setting.task for row in one.rows]
+        assert {row.finding for row in rows} <= {"agrees", "differs"}
+        assert all(row.published.reason for row in rows if row.finding == "differs")
+
+    def test_the_comparison_follows_from_the_runs(self):
+        found = compare(load_published(), Results.of(REFERENCE / "literature"))
+        assert (REFERENCE / "literature" / "literature.md").read_text(encoding="utf-8") == comparison(found)
+
+
+@pytest.mark.parametrize("suite", [name for name in SUITES if load_suite(name).core_minutes])
+def test_a_suite_takes_about_as_long_as_it_says(suite):
+    """Training alone is counted; measuring, and starting workers, come to as much again where runs are short."""
+    minutes = load_results(REFERENCE / suite)["wall_seconds"].sum() / 60
+    assert 0.2 * load_suite(suite).core_minutes < minutes < load_suite(suite).core_minutes
 
 
 class TestVanishing:

@@ -56,6 +56,10 @@ def _kept(name: str, cells: Iterable[str] = ()) -> str:
     return f"{100 * float(_rows(name, cells)['kept'].median()):.0f} %"
 
 
+def _on(name: str, *cells: str) -> str:
+    return listed([f"{_kept(name, [cell])} on {cell}" for cell in cells])
+
+
 def _cosine(name: str, cells: Iterable[str] = ()) -> str:
     return f"{float(_rows(name, cells)['cosine'].median()):.2f}"
 
@@ -94,29 +98,32 @@ def table() -> str:
     return markdown(sorted(lines, key=lambda line: -float(line["of full's gain"].removesuffix(" %"))))
 
 
+NOISY = ("artbp", "kf_rtrl", "ok", "uoro")
+"""Those that draw at random, and are unbiased."""
+
+
 def told() -> str:
     """Five sentences."""
     common = [name for name in exact("rnn") if all(name in exact(cell) for cell in (*DENSE, "lru"))]
-    more = [name for name in exact("lru") if name not in exact("rnn")]
+    only_dense = [name for name in exact("rnn") if name not in common]
+    more = [name for name in exact("lru") if name not in common]
     stacked = _rows("layerwise_rtrl", ("lru(layers=2)", "elstm(layers=2)"))
+    cosines = listed([f"{_cosine(name)} for `{name}`" for name in NOISY])
+    kept = listed([_kept(name) for name in NOISY])
     sentences = [
-        f"{_names(common)} have the exact gradient on every cell, and on the diagonal `lru`, where a weight acts through "
-        f"one unit alone, so have the local {_names(more)}: learning locally is learning exactly there.",
-        f"Of what full BPTT gains over the floor (median over the tasks), `snap` keeps {_kept('snap', ['gru'])} on gru and "
-        f"{_kept('snap', ['rnn'])} on rnn, `eprop` {_kept('eprop', ['gru'])} and {_kept('eprop', ['rnn'])}, `rflo` "
-        f"{_kept('rflo', ['rnn'])} on rnn; an untrained recurrent layer keeps {_kept('readout_only', ['gru'])} and "
-        f"{_kept('readout_only', ['rnn'])}.",
-        "Random ones pay for being unbiased with noise: the cosine with the exact gradient is "
-        + listed([f"{_cosine(name)} for `{name}`" for name in ("artbp", "kf_rtrl", "ok", "uoro")])
-        + ", and of full's gain they keep "
-        + listed([_kept(name) for name in ("artbp", "kf_rtrl", "ok", "uoro")])
-        + ".",
-        f"`checkpointed` has full's gradient in {_times('checkpointed', 'memory')} of its memory for "
-        f"{_times('checkpointed', 'time')} times its time at these short lengths, `blocked_rtrl` RTRL's in "
-        f"{_ratio('blocked_rtrl', 'rtrl')} of RTRL's time.",
-        f"With two layers `layerwise_rtrl`, which no longer is exact, errs by "
-        f"{100 * float(stacked['relative_error'].median()):.0f} % and keeps {100 * float(stacked['kept'].median()):.0f} % "
-        f"of full's gain.",
+        f"{_names(common)} have the exact gradient on every cell, {_names(only_dense)} on those that it serves; on "
+        f"the diagonal `lru`, where a weight acts through one unit alone, so have the local rules {_names(more)}.",
+        f"Of full BPTT's gain over the floor (median over tasks) `snap` keeps {_on('snap', 'gru', 'leaky', 'rnn')}, "
+        f"`rflo` {_on('rflo', 'leaky', 'rnn')}, and an untrained recurrent layer "
+        f"{_on('readout_only', 'gru', 'leaky', 'rnn')}.",
+        f"Being unbiased is paid for with noise: the cosine with the exact gradient is {cosines}, and of full's gain "
+        f"they keep {kept}.",
+        f"`checkpointed` needs {_times('checkpointed', 'memory')} of full's memory and "
+        f"{_times('checkpointed', 'time')} times its time, `blocked_rtrl` {_ratio('blocked_rtrl', 'rtrl')} of RTRL's "
+        "time for the same gradient.",
+        f"With two layers `layerwise_rtrl` is no longer exact: it errs by "
+        f"{100 * float(stacked['relative_error'].median()):.0f} % and keeps "
+        f"{100 * float(stacked['kept'].median()):.0f} % of full's gain.",
     ]
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
