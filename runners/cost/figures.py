@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from throughtime.runners.showing.canvas import Look, as_text, canvas, looks, nothing, plain_log, save_and_close
+from throughtime.runners.showing.canvas import Look, as_text, canvas, looks, nothing, plain_log
+from throughtime.runners.showing.saved import save_and_close
 
 from .point import Axis, Cost
 from .scaling import Quantity

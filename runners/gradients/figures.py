@@ -20,8 +20,8 @@ from throughtime.runners.showing.canvas import (
     nothing,
     plain_log,
     powers_of_ten,
-    save_and_close,
 )
+from throughtime.runners.showing.saved import save_and_close
 
 from .matrix import matrix
 from .point import TABLES

@@ -4,10 +4,7 @@ import functools
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-
-from throughtime.runners.records.files import make_folder, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,10 +13,6 @@ if TYPE_CHECKING:
 
 D = TypeVar("D")
 F = TypeVar("F")
-
-DPI = 150
-LARGEST = 2**16 - 1
-"""Pixels along a side of an image: hundreds of panels have fewer each."""
 
 COLUMNS, MOST_COLUMNS = 3, 5
 """Panels side by side; of one task's in a row of its own, more."""
@@ -138,37 +131,6 @@ def as_text(draw: Callable[[D], F]) -> Callable[[D], F]:
     return drawn
 
 
-def save_and_close(figure: "Figure", path: Path, mark: str = "") -> Path:
-    """Write a figure, whole or not at all, into a folder that is made where it is missing.
-
-    What is on it is given back to the system before the next one is drawn: together they may fill the memory.
-
-    Args:
-        figure: is empty afterwards.
-        path: of the file.
-        mark: by which `is_marked` knows it; empty: none.
-    """
-    make_folder(path.parent)
-    with whole(path) as temporary:
-        dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
-        figure.savefig(
-            temporary, format="png", dpi=dpi, metadata={"Software": None, **({"Mark": mark} if mark else {})}
-        )
-    figure.clear()
-    return path
-
-
-def is_marked(path: Path, mark: str) -> bool:
-    """Whether there is a figure with this mark."""
-    if not path.is_file():  # a FIFO would be waited for
-        return False
-    try:
-        with path.open("rb") as file:
-            return b"Mark\0" + mark.encode() in file.read(4096)
-    except OSError:
-        return False
-
-
 def legend(figure: "Figure", known: dict[str, Look], title: str, *, crosses: bool = False) -> None:
     """One legend for all panels, at the right; `crosses`: with the mark of a run that ended early."""
     from matplotlib.lines import Line2D
@@ -190,8 +152,10 @@ class Level(NamedTuple):
 
 
 def levels(axes: "Axes", shown: Sequence[Level]) -> None:
-    """Horizontal lines for floors, baselines and optima."""
+    """Horizontal lines for floors, baselines and optima; a logarithmic axis has no zero."""
     for level in shown:
+        if _below(axes, level):
+            continue
         colour, style = STYLES[level.kind]
         axes.axhline(level.value, color=colour, linestyle=style, linewidth=1)
 
@@ -200,10 +164,11 @@ def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:
     """Names at the right edge, spread out where they would cover each other; the limits are final from here on."""
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     to_axes = axes.transScale + axes.transLimits
-    heights = [float(to_axes.transform((axes.get_xlim()[1], level.value))[1]) for level in named]
+    right = axes.get_xlim()[1]
+    heights = [0.0 if _below(axes, one) else float(to_axes.transform((right, one.value))[1]) for one in named]
     for level, height, shown in zip(named, heights, spread(heights), strict=True):
         axes.annotate(
-            textwrap.fill(f"{level.kind}: {level.words}", 42),
+            textwrap.fill(f"{level.kind}: {level.words}{', 0' if _below(axes, level) else ''}", 42),
             (1, height),
             xycoords="axes fraction",
             xytext=(1.03, shown),
@@ -213,6 +178,11 @@ def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:
             color=STYLES[level.kind][0],
             arrowprops={"arrowstyle": "-", "color": STYLES[level.kind][0], "linewidth": 0.6, "shrinkA": 0},
         )
+
+
+def _below(axes: "Axes", level: Level) -> bool:
+    """Whether it is a zero, or less, that a logarithmic axis can't show."""
+    return level.value <= 0 and str(axes.get_yscale()) == "log"
 
 
 def spread(heights: list[float], gap: float = 0.06) -> list[float]:

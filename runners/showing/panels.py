@@ -63,8 +63,12 @@ class Panel:
         return [Level(reference.name, reference.value, reference.kind) for reference in self.references]
 
     def scale(self, ax: "Axes", values: pd.Series) -> None:
-        """A logarithmic score axis where errors span more than a factor of 5: the good ones can be told apart."""
-        shown = [*values.astype(float).dropna(), *(reference.value for reference in self.references)]
+        """A logarithmic score axis where errors span more than a factor of 5: the good ones can be told apart.
+
+        An optimum of 0 is below such an axis, and said to be.
+        """
+        scores, known = [*values.astype(float).dropna()], [reference.value for reference in self.references]
+        shown = [*scores, *(value for value in known if value > 0 or not scores)]
         if self.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
             ax.set_yscale("log")
             plain_log(ax.yaxis, min(shown), max(shown))
@@ -167,9 +171,13 @@ class Drawing:
 
     @property
     def columns(self) -> int:
-        """Panels side by side: a task's on different cells or in different forcings, where all tasks have as many."""
+        """Panels side by side: a task's on different cells or in different forcings, where all tasks have as many.
+
+        The last one may have fewer, which leaves the others' columns as they are.
+        """
         sizes = [len(list(block)) for _, block in itertools.groupby(self.panels, key=lambda panel: panel.task)]
-        return sizes[0] if 1 < sizes[0] <= MOST_COLUMNS and len(set(sizes)) == 1 and len(sizes) > 1 else 0
+        alike = len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
+        return sizes[0] if alike and 1 < sizes[0] <= MOST_COLUMNS else 0
 
     def title(self, words: str) -> str:
         """A figure's title: what it shows, and the suite's own."""

@@ -18,10 +18,11 @@ import pandas as pd
 from throughtime.runners.records.results import Results
 from throughtime.runners.suite.fingerprint import Code
 
-from .canvas import as_text, canvas, is_marked, legend, nothing, plain_log, save_and_close, whole_numbers
+from .canvas import as_text, canvas, legend, nothing, plain_log, whole_numbers
 from .frontier import frontiers
 from .horizons import horizons
 from .panels import Drawing, score_axes
+from .saved import is_marked, save_and_close
 from .sensitivity import sensitivities, varied
 from .statistics import bounds
 from .strips import ended

@@ -167,7 +167,16 @@ def _bias(row: Row) -> str:
     bias, error = row.costs.get("relative_bias"), row.costs.get("relative_bias_error")
     if bias is None:
         return ""
-    return f"{bias:.3f} ± {error:.3f}" if error else f"{bias:.3f}"
+    return f"{_share(bias)} ± {_share(error)}" if error else _share(bias)
+
+
+def _share(value: float) -> str:
+    """In thousandths; of what is thousands of times too large, its power of ten.
+
+    >>> _share(0.5), _share(8.4e24)
+    ('0.500', '8.4e+24')
+    """
+    return f"{value:.3f}" if value < 1000 else f"{value:.1e}"
 
 
 def _lag(row: Row) -> str:

@@ -81,6 +81,7 @@ def _map(ax: "Axes", table: pd.DataFrame, colours: str, words: str) -> None:
         nothing(ax)
     else:
         sns.heatmap(table, annot=True, fmt=".3g", cmap=colours, cbar=False, ax=ax, linewidths=1)
+        ax.grid(visible=False)
         ax.set_ylabel("k1: steps from one update to the next")
     ax.set_xlabel(f"k2: steps that an update walks back\n{words}")
 

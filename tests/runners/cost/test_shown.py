@@ -12,7 +12,7 @@ from throughtime.runners.cost.figures import draw_figures, write_figures
 from throughtime.runners.cost.point import Cost
 from throughtime.runners.cost.store import CostStore, LineKeys, Manifest, load_costs
 from throughtime.runners.cost.suite import parse_cost_suite
-from throughtime.runners.showing import canvas
+from throughtime.runners.showing import saved
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.training.timing import Spread
 
@@ -109,7 +109,7 @@ def test_failures_are_in_the_tables_and_above_the_panels(results):
 
 
 def test_the_same_records_give_the_same_files(results, monkeypatch):
-    monkeypatch.setattr(canvas, "DPI", 20)
+    monkeypatch.setattr(saved, "DPI", 20)
     directory = results()
     first = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]
     again = [path.read_bytes() for path in (*tables.write_tables(directory), *write_figures(directory))]

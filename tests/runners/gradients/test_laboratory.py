@@ -19,7 +19,7 @@ from throughtime.runners.gradients.store import open_gradients
 from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite, middle, parse_gradient_suite
 from throughtime.runners.gradients.tables import markdown, write_tables
 from throughtime.runners.records.record import Record
-from throughtime.runners.showing import canvas
+from throughtime.runners.showing import saved
 from throughtime.runners.training.train import Trainer
 
 TINY = """
@@ -98,7 +98,7 @@ def test_tables_have_every_row_and_a_file_for_each_frame(directory):
 
 
 def test_figures_are_all_there_and_say_what_they_show(directory, monkeypatch):
-    monkeypatch.setattr(canvas, "DPI", 20)
+    monkeypatch.setattr(saved, "DPI", 20)
     figures = draw_figures(open_gradients(directory))
     assert set(figures) == {"matrix", "draws", "truncation", "plane", "reach", "norms", "stale"}
     for figure in figures.values():
@@ -205,7 +205,7 @@ def test_mistakes_are_told(written, message):
 
 
 def test_the_command(directory, monkeypatch, in_this_process):
-    monkeypatch.setattr(canvas, "DPI", 20)
+    monkeypatch.setattr(saved, "DPI", 20)
     again(directory)
     words = ["gradients", str(directory.parent / "tiny.toml"), "--out", str(directory), "--only", "cell=rnn"]
     result = CliRunner().invoke(app, words)

@@ -149,12 +149,12 @@ def prepare():
 
     from throughtime.runners.commands import cli
     from throughtime.runners.execution import local
-    from throughtime.runners.showing import canvas, plots
+    from throughtime.runners.showing import canvas, plots, saved
     from throughtime.runners.training import train  # noqa: F401
 
     torch.set_num_threads(1)
     local.worker_pool = here
-    canvas.DPI = 20
+    saved.DPI = 20
     names = ("frontier", "curves_steps", "curves_seconds", "gradient")
     plots._figures = lambda results: {name: lambda: canvas.canvas(["a panel"], "a figure")[0] for name in names}
     return cli.main

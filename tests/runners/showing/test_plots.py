@@ -11,9 +11,10 @@ from matplotlib.text import Text
 from throughtime.algorithms import ALGORITHMS
 from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
 from throughtime.runners.records.record import Record
-from throughtime.runners.showing.canvas import looks, save_and_close, spread
+from throughtime.runners.showing.canvas import looks, spread
 from throughtime.runners.showing.frontier import frontier
 from throughtime.runners.showing.plots import draw_figures, write_figures
+from throughtime.runners.showing.saved import save_and_close
 from throughtime.runners.suite.fingerprint import key_of
 from throughtime.runners.suite.ladder import Choice
 from throughtime.runners.suite.suite import parse_suite
