@@ -178,17 +178,22 @@ LAWS["sparse_rtrl"] = LAWS["rtrl"] | {
         3, 3, "the gradient's n × P; what goes along the paths is no product, and not counted"
     )
 }
-DIAGONAL: dict[str, dict[tuple[Quantity, Axis], Law]] = {
-    "rtrl": {
-        ("flops", "hidden_size"): Law(1, 1, "the inputs' products, n m; the influence's recursion is elementwise"),
-        ("peak_bytes", "hidden_size"): Law(1, 1, "the influence is B × R P numbers, P ~ G n m"),
-    },
+LAWS["uoro"] = _forward(
+    "pair of vectors",
+    Law(2, 2, "a step multiplies by U, n × n, forward and back"),
+    Law(2, 2, "a vector of P numbers for each sequence, P ~ G n²"),
+)
+_LOCAL: dict[tuple[Quantity, Axis], Law] = {
+    ("flops", "hidden_size"): Law(1, 1, "the inputs' products, n m; the influence's recursion is elementwise"),
+    ("peak_bytes", "hidden_size"): Law(1, 1, "the influence is B × R P numbers, P ~ G n m"),
 }
+DIAGONAL = {"rtrl": _LOCAL, "snap": _LOCAL, "eprop": _LOCAL}
 """What is otherwise on a diagonal cell; of every other algorithm a step's products, which have no U there."""
 
 LAWS["checkpointed"] = LAWS["full"] | {
     ("flops", "length"): Law(1, 1, "every step is computed twice forward and once backward"),
     ("peak_bytes", "length"): Law(0.5, 0.5, "√T states and the activations of √T steps"),
+    ("peak_bytes", "hidden_size"): Law(1, 2, "√T B n activations and n² of gradients"),
 }
 LAWS["blocked_rtrl"] = LAWS["rtrl"] | {
     ("flops", "length"): Law(1, 1, "a block is the same wherever it is"),

@@ -60,6 +60,7 @@ GRIDS = {
 }
 LINES = [(grid, "full") for grid in ("T", "n, backward", "B")]
 LINES += [(grid, "truncated(k1=4, k2=4)") for grid in ("T", "n, backward", "B")]
+LINES += [("B", "uoro")]
 LINES += [("T", "online(depth=2)"), ("T", "readout_only"), ("T", "rtrl"), ("n, forward", "rtrl"), ("B", "rtrl")]
 
 
@@ -73,14 +74,10 @@ def test_exact_counters_have_the_exponents_of_theory(cell, grid, algorithm):
 
 
 @pytest.mark.parametrize("cell", ["lru", "elstm"])
-def test_rtrl_on_a_diagonal_cell_carries_as_many_numbers_as_there_are_parameters(cell):
-    found = scaling(
-        counted("rtrl", cell, "hidden_size", [32, 64, 128, 256], length=4, batch_size=4),
-        cell,
-        "rtrl",
-        "hidden_size",
-        "",
-    )
+@pytest.mark.parametrize("algorithm", ["rtrl", "snap", "eprop"])
+def test_on_a_diagonal_cell_as_many_numbers_are_carried_as_there_are_parameters(algorithm, cell):
+    costs = counted(algorithm, cell, "hidden_size", [32, 64, 128, 256], length=4, batch_size=4)
+    found = scaling(costs, cell, algorithm, "hidden_size", "")
     assert {name: (law.low, law.high) for name, law in found.laws.items()} == {"flops": (1, 1), "peak_bytes": (1, 1)}
     assert found.verdict == "agrees", found.measured
 
