@@ -71,5 +71,6 @@ def _of(row: Beside) -> list[str]:
 
 def _notes(one: Compared, between: str) -> str:
     """Why a score differs, and why a setting is not run."""
-    reasons = [f"{row.published.algorithm}: {row.published.reason}" for row in one.rows if row.finding == "differs"]
-    return between.join([*reasons, *([f"Not run here: {one.setting.obstacle}"] if one.setting.obstacle else [])])
+    rows = [row.published for row in one.rows if row.finding == "differs"]
+    reasons = [f"{score.algorithm}: {score.reason or 'no reason is known'}." for score in rows]
+    return between.join([*reasons, *([f"Not run here: {one.setting.obstacle}."] if one.setting.obstacle else [])])

@@ -90,8 +90,8 @@ def test_a_difference_is_told_with_its_reason(results):
     found = compare([setting(scores=scores), setting(task="", obstacle="it takes a year")], results)
     text = markdown(found)
     few = results.manifest.suite.experiments[0].seeds < 5
-    assert ("readout_only: theirs is of another planet" in text) is not few
-    assert "Not run here: it takes a year" in text
+    assert ("readout_only: theirs is of another planet." in text) is not few
+    assert "Not run here: it takes a year." in text
     assert [path.read_text(encoding="utf-8") for path in write_tables(results.store.directory, found)] == [text]
 
 
