@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pages.cost import cost
+from pages.cost import cost, relatives
 from pages.forcing import forcing
 from pages.literature import literature
 from pages.many_machines import many
@@ -18,7 +18,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/relatives.md": {"relatives told": told, "relatives table": table},
     "docs/literature.md": {"literature": literature},
     "docs/forcings.md": {"forcing": forcing},
-    "docs/cost.md": {"cost": cost},
+    "docs/cost.md": {"cost": cost, "relatives cost": relatives},
     "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},
     "docs/many-machines.md": {"many": many},
 }

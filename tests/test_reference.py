@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pages.relatives import exact
 
-from throughtime.runners import load_results, load_suite
+from throughtime.runners import load_curves, load_results, load_suite
 from throughtime.runners.cost import tables as costs
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.gradients.store import open_gradients
@@ -28,7 +28,7 @@ TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
 STATUSES = ("done", "skipped")
 
-SEEDS = {"quickstart": 8, "forcing": 9, "real": 8, "relatives": 5, "truncation": 9, "online": 9, "literature": 8}
+SEEDS = {"quickstart": 8, "forcing": 9, "real": 3, "relatives": 5, "truncation": 9, "online": 9, "literature": 8}
 
 each_suite = pytest.mark.parametrize("suite", SUITES)
 
@@ -51,7 +51,7 @@ def test_every_reference_is_tested():
     assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, *LABORATORIES}
 
 
-each_cost = pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 45)])
+each_cost = pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 47)])
 
 
 @each_cost
@@ -146,10 +146,11 @@ class TestReal:
 class TestRelatives:
     def test_on_dense_cells_those_that_promise_it_are_exact(self):
         for cell in ("rnn", "leaky", "gru"):
-            assert set(exact(cell)) == {"full", "checkpointed", "rtrl", "blocked_rtrl", "forward_errors"}
+            reaches = {"adaptive"}  # whose window is as long as most of these sequences
+            assert set(exact(cell)) - reaches == {"full", "checkpointed", "rtrl", "blocked_rtrl"}
 
     def test_on_a_diagonal_cell_what_is_local_is_exact(self):
-        assert set(exact("lru")) == {"full", "checkpointed", "rtrl", "forward_errors", "snap", "eprop"}
+        assert set(exact("lru")) == {"full", "checkpointed", "rtrl", "snap", "eprop"}
 
     def test_of_two_layers_it_is_not(self):
         for cell in ("lru(layers=2)", "elstm(layers=2)"):
@@ -157,10 +158,11 @@ class TestRelatives:
 
 
 class TestTruncation:
-    def test_every_window_that_holds_both_lags_learns_both_and_none_that_is_shorter_than_the_first(self):
-        scores = report_runs("truncation").query("task.str.startswith('two_lag')").groupby("algorithm")["test"].mean()
-        assert all(scores[f"truncated(k1=1, k2={k2})"] < LEARNED for k2 in (16,))
-        assert all(scores[f"truncated(k1=1, k2={k2})"] > LEARNED + 0.05 for k2 in (1, 2))
+    def test_a_longer_walk_back_learns_more_until_it_holds_both_lags(self):
+        runs = report_runs("truncation").query("task.str.startswith('two_lag') and cell == 'rnn'")
+        scores = runs.groupby("algorithm")["test"].mean()
+        one, two, four, eight, sixteen = (scores[f"truncated(k1=1, k2={k2})"] for k2 in (1, 2, 4, 8, 16))
+        assert one > two > four > LEARNED > max(eight, sixteen)
 
 
 class TestOnline:
@@ -178,6 +180,10 @@ class TestLiterature:
         rows = [row for one in found if one.setting.task for row in one.rows]
         assert {row.finding for row in rows} <= {"agrees", "differs"}
         assert all(row.published.reason for row in rows if row.finding == "differs")
+
+    def test_rtrl_passes_the_published_score_where_the_reason_says(self):
+        curves = load_curves(REFERENCE / "literature").query("algorithm == 'rtrl'").groupby("steps")["metric"].mean()
+        assert curves[6000] > 0.4602 > curves[12000] > curves[30000]
 
     def test_the_comparison_follows_from_the_runs(self):
         found = compare(load_published(), Results.of(REFERENCE / "literature"))

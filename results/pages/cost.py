@@ -11,9 +11,9 @@ from throughtime.runners.cost.suite import LETTERS
 from .words import REFERENCE, markdown
 
 
-def cost() -> str:
-    """The tanh RNN's scaling laws, measured from exact counts beside theory, and the kernels beside other code."""
-    costs = load_costs(REFERENCE / "cost")
+def exponents(suite: str) -> str:
+    """The tanh RNN's scaling laws of a cost suite, measured from exact counts, beside theory."""
+    costs = load_costs(REFERENCE / suite)
     rows: dict[str, dict[str, str]] = {}
     for line in costs.lines:
         found = line.scaling
@@ -26,6 +26,19 @@ def cost() -> str:
     agree = (
         f"{verdicts.count('agrees')} of the {len(verdicts)} lines of all cells agree with theory within {TOLERANCE:g}."
     )
+    return f"{markdown([*rows.values()])}\n\n{agree}"
+
+
+def relatives() -> str:
+    """Those of the other algorithms."""
+    costs = load_costs(REFERENCE / "relatives_cost")
+    link = "[every cell and point](../results/reference/relatives_cost/table.md)"
+    return f"{exponents('relatives_cost')}\n\nMeasured on: {costs.measured_on}; {link}."
+
+
+def cost() -> str:
+    """The exponents, and the kernels beside other code."""
+    costs = load_costs(REFERENCE / "cost")
     peers = pd.read_csv(REFERENCE / "cost" / "peers.csv")
     judged = peers[peers["verdict"].isin(["met", "missed"])]
     shown = judged[judged["what"].str.contains("full / torch|rate / that")]
@@ -39,14 +52,14 @@ def cost() -> str:
         }
         for _, row in shown.iterrows()
     ]
-    tables = [markdown(list(found)) for found in (rows.values(), beside)]
+    parts = [exponents("cost"), markdown(beside)]
     if frameworks := beside_frameworks(peers):
-        tables.append(markdown(frameworks))
+        parts.append(markdown(frameworks))
     met = f"{(judged['verdict'] == 'met').sum()} of {len(judged)} limits are met;"
     links = "[every cell and point](../results/reference/cost/table.md)"
     links += ", [every ratio](../results/reference/cost/peers.md)"
     about = f"{met} the others are told with their reasons. Measured on: {costs.measured_on}; {links}."
-    return "\n\n".join([tables[0], agree, *tables[1:], about])
+    return "\n\n".join([*parts, about])
 
 
 def beside_frameworks(peers: pd.DataFrame) -> list[dict[str, str]]:

@@ -21,6 +21,8 @@ STACKED = ("lru(layers=2)", "elstm(layers=2)")
 NOISY = ("artbp", "kf_rtrl", "ok", "uoro")
 """Those that draw at random, and are unbiased."""
 
+LOCAL = ("snap", "rflo", "eprop")
+
 
 @cache
 def _runs() -> pd.DataFrame:
@@ -82,6 +84,12 @@ def exact(cell: str) -> list[str]:
     return [str(name).partition("(")[0] for name in error[error < EXACT].index]
 
 
+def _cells(name: str) -> set[str]:
+    """Those that an algorithm serves."""
+    runs = _runs()
+    return set(runs[runs["algorithm"].str.partition("(")[0] == name]["cell"])
+
+
 def table() -> str:
     """A row for each algorithm: medians over its tables, those that keep most first."""
     found = {name: _rows(str(name)) for name in dict.fromkeys(_runs()["algorithm"])}
@@ -106,14 +114,17 @@ def _line(algorithm: str, rows: pd.DataFrame) -> dict[str, str]:
 
 def told() -> str:
     """Five sentences."""
-    common = [name for name in exact("rnn") if all(name in exact(cell) for cell in (*DENSE, "lru"))]
-    only_dense = [name for name in exact("rnn") if name not in common]
-    more = [name for name in exact("lru") if name not in common]
+    cells = (*DENSE, "lru")
+    common = [name for name in exact("rnn") if all(name in exact(cell) for cell in cells)]
+    served = [name for name in exact("rnn") if all(name in exact(cell) for cell in _cells(name) & {*cells})]
+    dense = [name for name in served if name not in common]
+    more = [name for name in exact("lru") if name in LOCAL]
     cosines = listed([f"{_median(one, 'cosine'):.2f} for `{one}`" for one in NOISY])
+    forgotten = _median("forward_errors", "relative_error", DENSE)
     faster = _rows("blocked_rtrl").join(_rows("rtrl"), rsuffix="_rtrl", how="inner")
     sentences = [
-        f"{_names(common)} have the exact gradient on every cell, {_names(only_dense)} on those that it serves; on "
-        f"the diagonal `lru`, where a weight acts through one unit alone, so have the local rules {_names(more)}.",
+        f"{_names(common)} have the exact gradient on every cell, {_names(dense)} on those that it serves; on the "
+        f"diagonal `lru`, where a weight acts through one unit alone, so have the local rules {_names(more)}.",
         f"Of full BPTT's gain over the floor (median over the tasks that it learns) `snap` keeps "
         f"{_on('snap', 'gru', 'leaky', 'rnn')}, `rflo` {_on('rflo', 'leaky', 'rnn')}, and an untrained recurrent layer "
         f"{_on('readout_only', 'gru', 'leaky', 'rnn')}.",
@@ -124,7 +135,9 @@ def told() -> str:
         f"{(faster['time'] / faster['time_rtrl']).median():.2g} times RTRL's time for the same gradient at 16 units.",
         f"With two layers `layerwise_rtrl` is no longer exact: it errs by "
         f"{_percent(_median('layerwise_rtrl', 'relative_error', STACKED))} and keeps "
-        f"{_kept('layerwise_rtrl', STACKED)} of full's gain.",
+        f"{_kept('layerwise_rtrl', STACKED)} of full's gain; `forward_errors`, which solves for the past, errs by "
+        f"{forgotten:.0e} times the gradient on the dense cells, which forget, and keeps "
+        f"{_kept('forward_errors', DENSE)}.",
     ]
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
