@@ -101,7 +101,8 @@ def test_infinite_clip_norm_is_no_clipping(two):
 
 @pytest.mark.parametrize("name", suite_names())
 def test_every_built_in_suite_has_the_controls(name):
-    ceiling = "rtrl" if name == "influence_balancing" else "full"  # there an update after every step is the point
+    streams = ("influence_balancing", "literature")  # there an update after every step is the point
+    ceiling = "rtrl" if name in streams else "full"
     for experiment in load_suite(name).experiments:
         assert {ceiling, "readout_only"} <= set(experiment.algorithms)
 
