@@ -31,9 +31,10 @@ def save_and_close(figure: "Figure", path: Path, mark: str = "") -> Path:
     make_folder(path.parent)
     figure.set_dpi(min(DPI, LARGEST / max(figure.get_size_inches())))
     drawn = FigureCanvasAgg(figure)
-    drawn.draw()
+    drawn.draw()  # type: ignore[no-untyped-call]
     # By its own 256 colours: a figure is a third as large then, and results are kept and copied.
-    image = Image.fromarray(np.asarray(drawn.buffer_rgba())[..., :3]).quantize(256, dither=Image.Dither.NONE)
+    pixels = np.asarray(drawn.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    image = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
     figure.clear()
     about = PngImagePlugin.PngInfo()
     if mark:
