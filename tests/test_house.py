@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,24 @@ def test_an_algorithm_uses_the_names_that_a_plugin_has(path):
     for module, name in imports(path):
         if not module.startswith("throughtime.algorithms") and (module, name) != BATCH:
             assert name in importlib.import_module(module).__all__, f"{path.name} imports {name} from {module}"
+
+
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+
+
+def rooms():
+    """Every folder of code, as a package."""
+    for top in MAY_IMPORT:
+        for path in (ROOT / top).rglob("__init__.py"):
+            yield ".".join(["throughtime", *path.parent.relative_to(ROOT).parts]), path.parent
+
+
+def test_every_room_is_in_the_wheel():
+    assert {name for name, _ in rooms()} == set(SETUP["packages"])
+
+
+def test_every_file_that_a_room_reads_is_in_the_wheel():
+    for name, folder in rooms():
+        packed = {path for glob in SETUP["package-data"].get(name, []) for path in folder.glob(glob)}
+        read = {path for pattern in ("*", "suites/*", "templates/*") for path in folder.glob(pattern)}
+        assert {path for path in read if path.suffix in (".toml", ".template")} == packed, name
