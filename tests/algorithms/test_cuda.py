@@ -1,10 +1,12 @@
-"""On a GPU, where there is one: the same gradients as on the CPU."""
+"""On a GPU, where there is one: the same gradients as on the CPU, and the memory that a CPU's counts tell."""
 
 import pytest
 import torch
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import make_forcing
+from throughtime.networks import make_network
+from throughtime.runners.training.measure import count_updates
 from throughtime.tasks import make_task
 
 if not torch.cuda.is_available():
@@ -24,6 +26,29 @@ SPECS = [
     "ok(rank=2)",
     "sparse_rtrl(paths=2)",
 ]
+RELATIVES = [
+    "checkpointed",
+    "checkpointed(slots=2)",
+    "blocked_rtrl(block=3)",
+    "artbp(mean_length=3)",
+    "adaptive(delta=4, k_max=4)",
+    "dni(k=3)",
+    "fptt(every=3)",
+    "rflo",
+    "snap(order=2)",
+    "layerwise_rtrl",
+    "rtrl(update_every=None)",
+]
+KINDS = [
+    "leaky(leak=0.3)",
+    "rnn(sparsity=0.5)",
+    "gru(sparsity=0.5)",
+    "lru",
+    "rtu",
+    "elstm",
+    "rnn(layers=2)",
+    "lru(layers=2)",
+]
 FORCINGS = ["teacher", "free", "scheduled", "generalized(alpha=0.5)", "professor"]
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 
@@ -31,7 +56,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 def gradient(spec, cell, forcing, dtype, device):
     task, draws = make_task("sunspots", length=12), torch.Generator().manual_seed(0)
     batch = task.sample(3, generator=draws).to(device=device, dtype=dtype)
-    made = task.make_network(cell, hidden_size=5, seed=0, dtype=dtype, device=device)
+    made = task.make_network(cell, hidden_size=6, seed=0, dtype=dtype, device=device)
     drawn = make_forcing(forcing)
     network = drawn.begin(made, task.feedback, seed=0)
     driven = drawn.drive(batch, network, progress=0.5, generator=draws)
@@ -50,3 +75,32 @@ def test_gpu_and_cpu_agree(spec, forcing, cell, dtype):
     here, there = (gradient(spec, cell, forcing, dtype, device) for device in ("cpu", "cuda"))
     for name, value in here.items():
         assert float((there[name] - value).norm()) <= TOLERANCE[dtype] * float(value.norm()) + 1e-12, name
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", *KINDS])
+@pytest.mark.parametrize("spec", [*SPECS, *RELATIVES])
+def test_every_algorithm_on_every_kind_of_cell(spec, cell):
+    if (cell in ("rnn", "lstm", "gru") and spec in SPECS) or refusal(spec, cell):
+        pytest.skip(refusal(spec, cell) or "this pair is in the test of forcings")
+    here, there = (gradient(spec, cell, "teacher", torch.float64, device) for device in ("cpu", "cuda"))
+    for name, value in here.items():
+        assert float((there[name] - value).norm()) <= 1e-9 * float(value.norm()) + 1e-12, name
+
+
+def refusal(spec, cell):
+    network = make_network(cell, input_size=1, hidden_size=6, output_size=1, seed=0)
+    return make_algorithm(spec).refuses(network)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "leaky(leak=0.3)", "lru", "elstm"])
+@pytest.mark.parametrize("spec", [*SPECS, *RELATIVES])
+def test_the_memory_counted_on_a_cpu_is_what_the_gpus_allocator_reports(spec, cell):
+    """To 3 %, on a network large enough that the allocator's blocks of 512 bytes do not show."""
+    algorithm, task = make_algorithm(spec), make_task("two_lag", length=40)
+    batch = task.sample(32, generator=torch.Generator().manual_seed(0))
+    network = make_network(cell, input_size=1, hidden_size=64, output_size=2, seed=0)
+    if told := algorithm.refuses(network):
+        pytest.skip(told)
+    counted = count_updates(algorithm, network, batch).peak_bytes
+    allocated = count_updates(algorithm, network.to("cuda"), batch.to(device="cuda")).peak_bytes
+    assert counted == pytest.approx(allocated, rel=0.03)
