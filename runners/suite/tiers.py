@@ -23,7 +23,10 @@ CHANGED = (
     "deadline",
     "core_minutes",
 )
-"""What a tier may change: `share` is the part of each experiment's budget, in any unit."""
+"""What a tier may change: `share` is the part of each experiment's budget, in any unit.
+
+How long another tier takes is not known from `core`'s minutes: it is what the tier says, or not told.
+"""
 
 
 def in_tier(written: Mapping[str, Any], tier: str, *, origin: str) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def in_tier(written: Mapping[str, Any], tier: str, *, origin: str) -> dict[str, 
     share = tables[tier].get("share", 1)
     if isinstance(share, bool) or not isinstance(share, int | float) or not share > 0:
         raise BadInput(f"{origin}: tiers.{tier}.share is the part of each budget, such as 0.1; got {share!r}")
-    made = _shared(rest, share) | changes
+    made = {key: value for key, value in _shared(rest, share).items() if key != "core_minutes"} | changes
     if isinstance(experiments := rest.get("experiments"), list):
         of_all = {key: value for key, value in changes.items() if key != "core_minutes"}
         made["experiments"] = [_shared(one, share) | of_all if isinstance(one, dict) else one for one in experiments]

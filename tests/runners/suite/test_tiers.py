@@ -63,6 +63,11 @@ def test_what_a_tier_does_not_name_stays():
         assert one.hidden_size == 256
 
 
+@pytest.mark.parametrize(("tier", "minutes"), [("smoke", 1), ("core", 30), ("full", 0)])
+def test_what_core_takes_is_not_told_of_another_tier(tier, minutes):
+    assert parsed(tier).core_minutes == minutes
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_rows_are_the_same_in_every_tier(tier):
     def rows(suite):
@@ -111,3 +116,6 @@ def test_run_tells_how_long_its_tier_takes(throughtime_here, tmp_path):
     ended = throughtime_here(*words, "smoke", cwd=tmp_path)
     assert ended.stdout.startswith("Three sizes (smoke)\n4 runs (0 to tune, 4 to report)")
     assert "expected: less than a minute" in ended.stdout
+    ended = throughtime_here(*words, "full", cwd=tmp_path)
+    assert ended.stdout.startswith("Three sizes (full)\n"), ended.stderr
+    assert "expected:" not in ended.stdout
