@@ -3,6 +3,7 @@
 import pytest
 from pages.readme import answer, cheapest
 from pages.real import networks_and_classics
+from pages.words import markdown
 
 from throughtime.runners.showing.statistics import Difference, Interval
 from throughtime.runners.showing.summary import Row, TaskTable
@@ -67,3 +68,9 @@ NO_BASELINE = table("d", run("full", 0.1), baseline=None)
 )
 def test_a_network_beats_a_classic_where_a_verdict_says_so(tables, said):
     assert networks_and_classics(tables) == said
+
+
+def test_a_table_has_every_column_that_a_row_has_and_no_word_where_there_is_none():
+    head, _, *rows = markdown([{"want": "speed", "a": "full"}, {"want": "memory", "b": "x | y"}]).splitlines()
+    found = [[word.strip() for word in line.replace("\\|", "or").strip("|").split("|")] for line in (head, *rows)]
+    assert found == [["want", "a", "b"], ["speed", "full", ""], ["memory", "", "x or y"]]

@@ -1,12 +1,10 @@
 """Where the reference results are, and the words that pages share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from throughtime.runners.showing.summary import Row
+from throughtime.runners.showing.words import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -26,6 +24,7 @@ def number_of(row: Row) -> str:
     return "–" if row.score is None else f"{row.score.mean:.4g}"
 
 
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of words by column as a table."""
-    return pd.DataFrame(list(rows)).to_markdown(index=False, disable_numparse=True)
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of words by column as a table; a cell of which a row has no word is empty."""
+    headings = list(dict.fromkeys(name for row in rows for name in row))
+    return markdown_table(headings, [[row.get(name, "") for name in headings] for row in rows])
