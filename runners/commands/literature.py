@@ -18,7 +18,7 @@ def literature(
     from throughtime.runners.execution.run import default_directory
     from throughtime.runners.literature.beside import compare
     from throughtime.runners.literature.published import load_published
-    from throughtime.runners.literature.tables import print_tables, write_tables
+    from throughtime.runners.literature.tables import print_tables, write
     from throughtime.runners.records.manifest import RunStore
     from throughtime.runners.records.results import Results
     from throughtime.runners.suite.suite import load_suite
@@ -31,4 +31,4 @@ def literature(
         if results is None:
             typer.echo(f"there are no scores of ours in {where}: throughtime run literature makes them")
             return
-        typer.echo("\nwritten: " + "\n         ".join(str(path) for path in write_tables(where, compared)))
+        typer.echo(f"\nwritten: {write(where, compared)}")

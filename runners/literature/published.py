@@ -56,6 +56,6 @@ class _File(_Strict):
     settings: tuple[Setting, ...] = Field(min_length=1)
 
 
-def load_published(path: Path = PUBLISHED) -> tuple[Setting, ...]:
-    """The settings of a file."""
-    return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).settings
+def load_published() -> tuple[Setting, ...]:
+    """All settings, in the order of the file."""
+    return _File.model_validate(tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))).settings

@@ -1,4 +1,4 @@
-"""The comparison as tables: drawn on a terminal, and as Markdown."""
+"""The comparison as tables: drawn on a terminal, and as Markdown in a log and in a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,10 @@ AGREES = (
 
 
 def print_tables(compared: Sequence[Compared], console: Console) -> None:
-    """Each setting's table, with its source below."""
+    """On a terminal each setting's table, with its source below; in a log all of it as Markdown."""
+    if not console.is_terminal:
+        say(console, markdown(compared))
+        return
     for one in compared:
         draw(
             console,
@@ -39,9 +42,9 @@ def markdown(compared: Sequence[Compared]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def write_tables(directory: Path, compared: Sequence[Compared]) -> list[Path]:
-    """The comparison as a file beside the runs: its path."""
-    return [write_text(directory / "literature.md", markdown(compared))]
+def write(directory: Path, compared: Sequence[Compared]) -> Path:
+    """Write literature.md beside the runs, whole or not at all: its path."""
+    return write_text(directory / "literature.md", markdown(compared))
 
 
 def _title(one: Compared) -> str:

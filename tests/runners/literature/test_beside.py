@@ -1,15 +1,17 @@
 """Published scores beside those of a suite: what agrees, what differs, and what was not run."""
 
+import io
 import math
 
 import pytest
+from rich.console import Console
 
 from throughtime.networks import CELLS
 from throughtime.runners import load_suite
 from throughtime.runners.execution.run import run_suite
 from throughtime.runners.literature.beside import compare
 from throughtime.runners.literature.published import Score, Setting, load_published
-from throughtime.runners.literature.tables import markdown, write_tables
+from throughtime.runners.literature.tables import markdown, print_tables, write
 from throughtime.runners.records.results import Results
 from throughtime.runners.suite.spelling import in_one_spelling
 from throughtime.runners.suite.suite import parse_suite
@@ -92,7 +94,26 @@ def test_a_difference_is_told_with_its_reason(results):
     few = results.manifest.suite.experiments[0].seeds < 5
     assert ("readout_only: theirs is of another planet." in text) is not few
     assert "Not run here: it takes a year." in text
-    assert [path.read_text(encoding="utf-8") for path in write_tables(results.store.directory, found)] == [text]
+    assert write(results.store.directory, found).read_text(encoding="utf-8") == text
+
+
+def printed(found, **terminal):
+    screen = io.StringIO()
+    print_tables(found, Console(file=screen, width=200, **terminal))
+    return screen.getvalue()
+
+
+def test_a_log_gets_the_markdown():
+    found = compare([setting()], None)
+    assert printed(found, force_terminal=False) == markdown(found) + "\n"
+
+
+def test_a_terminal_gets_drawn_tables():
+    text = printed(compare([setting(obstacle="it takes a year")], None), force_terminal=True, color_system=None)
+    assert "━" in text
+    assert "| " not in text
+    for words in ("Add: nats", "readout_only", "A paper. rnn; a few steps.", "Not run here: it takes a year."):
+        assert words in text
 
 
 def test_without_results_all_of_it_is_published_alone():
