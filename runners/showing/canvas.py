@@ -161,14 +161,17 @@ def levels(axes: "Axes", shown: Sequence[Level]) -> None:
 
 
 def name_at_edge(axes: "Axes", named: Sequence[Level]) -> None:
-    """Names at the right edge, spread out where they would cover each other; the limits are final from here on."""
+    """Names at the right edge, spread out where they would cover each other; the limits are final from here on.
+
+    What a logarithmic axis can't show is named at its lower end, with its value.
+    """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     to_axes = axes.transScale + axes.transLimits
     right = axes.get_xlim()[1]
     heights = [0.0 if _below(axes, one) else float(to_axes.transform((right, one.value))[1]) for one in named]
     for level, height, shown in zip(named, heights, spread(heights), strict=True):
         axes.annotate(
-            textwrap.fill(f"{level.kind}: {level.words}{', 0' if _below(axes, level) else ''}", 42),
+            textwrap.fill(f"{level.kind}: {level.words}{f', {level.value:g}' if _below(axes, level) else ''}", 42),
             (1, height),
             xycoords="axes fraction",
             xytext=(1.03, shown),

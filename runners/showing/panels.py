@@ -65,7 +65,7 @@ class Panel:
     def scale(self, ax: "Axes", values: pd.Series) -> None:
         """A logarithmic score axis where errors span more than a factor of 5: the good ones can be told apart.
 
-        An optimum of 0 is below such an axis, and said to be.
+        An optimum of 0, or less, is below such an axis, and said to be.
         """
         scores, known = [*values.astype(float).dropna()], [reference.value for reference in self.references]
         shown = [*scores, *(value for value in known if value > 0 or not scores)]
