@@ -30,8 +30,8 @@ STATUSES = ("done", "skipped")
 
 SEEDS = {"quickstart": 8, "forcing": 9, "real": 3, "relatives": 5, "truncation": 9, "online": 9, "literature": 8}
 
-MAY_FAIL = {"relatives": {"forward_errors"}}
-"""Whose errors outgrow float32 on some seeds."""
+MAY_DIVERGE = {"relatives": {"forward_errors"}, "influence_balancing": {"online(depth=10)"}}
+"""Whose errors outgrow float32 on some seeds, and whose gradient has the wrong sign."""
 
 each_suite = pytest.mark.parametrize("suite", SUITES)
 
@@ -81,10 +81,16 @@ def test_it_is_the_suite_that_ships(suite):
     assert RunStore.open(REFERENCE / suite).manifest().suite == load_suite(suite)
 
 
-@pytest.mark.parametrize(("suite", "seeds"), SEEDS.items())
-def test_every_run_is_done_on_all_seeds(suite, seeds):
+@each_suite
+def test_what_was_not_skipped_is_done_and_diverged_only_where_it_may(suite):
     results = report_runs(suite).query("status != 'skipped'")
-    assert set(results.query("status != 'done'")["algorithm"]) <= MAY_FAIL.get(suite, set())
+    assert set(results["status"]) <= {"done", "diverged"}
+    assert set(results.query("status == 'diverged'")["algorithm"]) <= MAY_DIVERGE.get(suite, set())
+
+
+@pytest.mark.parametrize(("suite", "seeds"), SEEDS.items())
+def test_every_row_was_run_on_all_seeds(suite, seeds):
+    results = report_runs(suite).query("status != 'skipped'")
     assert (results.groupby(["task", "cell", "forcing", "algorithm"])["seed"].nunique() >= seeds).all()
 
 
