@@ -1,9 +1,11 @@
-"""What all figures share: references named at the edge."""
+"""What all figures share: references named at the edge, and labels spread out."""
+
+import itertools
 
 import pytest
 from matplotlib.figure import Figure
 
-from throughtime.runners.showing.canvas import Level, name_at_edge
+from throughtime.runners.showing.canvas import Level, name_at_edge, spread
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,20 @@ def test_what_is_below_a_logarithmic_axis_is_named_with_its_value(scale, value, 
     axes.set(yscale=scale, ylim=(0.1, 1))
     name_at_edge(axes, [Level("best", value, "optimum")])
     assert [text.get_text() for text in axes.texts] == [shown]
+
+
+@pytest.mark.parametrize("heights", [[], [0.5], [0.5, 0.51], [0.0, 0.0, 0.0], [1.0, 0.2, 0.99, 0.21, 1.0]])
+def test_labels_keep_their_order_and_their_distance(heights):
+    found = spread(heights, gap=0.06)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    shown = [found[number] for number in order]
+    assert all(high - low >= 0.06 - 1e-9 for low, high in itertools.pairwise(shown))
+    assert all(0 <= height <= 1 for height in shown)
+
+
+def test_labels_that_fit_stay_where_they_belong():
+    assert spread([0.9, 0.1, 0.5]) == [0.9, 0.1, 0.5]
+
+
+def test_more_labels_than_fit_share_the_height():
+    assert spread([0.5] * 41) == pytest.approx([number / 40 for number in range(41)])

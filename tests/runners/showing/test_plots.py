@@ -3,111 +3,27 @@
 import itertools
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from throughtime.algorithms import ALGORITHMS
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
-from throughtime.runners.records.record import Record
-from throughtime.runners.showing.canvas import looks, spread
-from throughtime.runners.showing.frontier import frontier
+from throughtime.runners.showing.canvas import looks
 from throughtime.runners.showing.plots import draw_figures, write_figures
-from throughtime.runners.showing.saved import save_and_close
-from throughtime.runners.suite.fingerprint import key_of
-from throughtime.runners.suite.ladder import Choice
-from throughtime.runners.suite.suite import parse_suite
-from throughtime.tasks import Metric, Reference
+
+from .conftest import ONE
 
 NAMES = ["frontier", "curves_steps", "curves_seconds", "gradient"]
-ONE = """
-title = "A made-up suite, $^$ a run"
-tasks = ["two_lag"]
-algorithms = ["full", "rtrl"]
-learning_rates = [0.1]
-budget = { steps = 1000 }
-seeds = 3
-"""
 TWO_SIZES = ONE + "[[experiments]]\nhidden_size = 4\n[[experiments]]\nhidden_size = 64\n"
 FOUR_PANELS = ONE.replace('"rtrl"', ", ".join(f'"truncated(k1=1, k2={k})"' for k in range(1, 12)))
 FOUR_PANELS = FOUR_PANELS.replace('["two_lag"]', '["two_lag", "adding"]\ncells = ["rnn", "lstm"]')
 FOUR_PANELS = FOUR_PANELS.replace("seeds = 3", "seeds = 1")
-REFERENCES = (
-    Reference("chance", 0.70, "floor", "by hand"),
-    Reference("guess", 0.69, "floor", "by hand"),
-    Reference("best", 0.1, "optimum", "by hand"),
-)
 DIVERGED = {"status": "diverged", "reason": "the loss became nan"}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A results directory: `ended(group, seed)` says how a run ended: a score, a record's fields, or None: not run."""
-
-    def build(ended, suite=ONE, better="lower", points=4):
-        directory = tmp_path_factory.mktemp("results")
-        suite, store, groups = parse_suite(suite, "made_up", origin="made_up.toml"), RunStore(directory), []
-        with store.locked():
-            for group in suite.groups():
-                configs = group.report(Choice(0.1, None), "cpu")
-                for config in configs:
-                    end = ended(group, config.seed)
-                    if end is not None:
-                        store.write_record(_record(config, end, points))
-                keys = tuple(key_of(config.model_dump(), "") for config in configs)
-                about = {"task": group.task, "cell": group.cell, "forcing": group.forcing}
-                about |= {
-                    "algorithm": group.algorithm,
-                    "target": None,
-                    "experiment": suite.experiments.index(group.experiment),
-                }
-                groups.append(GroupKeys.model_validate({**about, "choice": (0.1, None), "tuning": (), "report": keys}))
-            facts = TaskFacts(fingerprint="", metric=Metric("loss", better=better), references=REFERENCES)
-            tasks = {group.task: facts for group in groups}
-            about = {"format": RunStore.format, "version": "0", "device": "cpu", "suite": suite}
-            store.write_manifest(Manifest.model_validate({**about, "tasks": tasks, "groups": tuple(groups)}))
-        return directory
-
-    return build
-
-
-def test_a_figure_of_hundreds_of_panels_is_as_large_as_an_image_can_be(tmp_path):
-    figure = Figure(figsize=(9, 2500))
-    FigureCanvasAgg(figure)
-    save_and_close(figure, tmp_path / "large.png")
-    assert int.from_bytes((tmp_path / "large.png").read_bytes()[20:24]) == 2**16 - 1
-
-
-@pytest.fixture(scope="module")
-def drawn(results):
+def drawn(runs):
     """The figures of runs that are all done, by which way is better."""
-    return {better: draw_figures(results(good, better=better)) for better in ("lower", "higher")}
-
-
-def _record(config, end, points):
-    end = {"status": "done", "test": end} if isinstance(end, float) else dict(end)
-    skipped = end["status"] == "skipped"
-    points = 0 if skipped else points if end["status"] == "done" else points // 2
-    last = end.get("test", 0.5)
-    curve = [
-        {
-            "steps": 100.0 * i,
-            "updates": 1.0 * i,
-            "seconds": 0.1 * i * (1 + config.seed),
-            "loss": 0.5 if i else None,
-            "metric": last + 0.1 * (points - 1 - i),
-            "gradient_norm": 1.0 if i else None,
-            "cosine": None if config.algorithm == "rtrl" else 0.9,
-            "relative_error": 0.1,
-        }
-        for i in range(points)
-    ]
-    seconds = 0.5 + config.seed
-    ran = {} if skipped else {"steps": 1000, "wall_seconds": seconds, "cpu_seconds": seconds, "peak_bytes": 2048}
-    return Record.model_validate(
-        {"key": key_of(config.model_dump(), ""), "config": config, "deadline": 9.0, "curve": curve, **ran, **end}
-    )
+    return {better: draw_figures(runs(good, better=better)) for better in ("lower", "higher")}
 
 
 def good(group, seed):
@@ -118,8 +34,8 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_files_are_written_from_one_seed_too(results):
-    directory = results(lambda group, seed: good(group, seed) if seed == 0 else None)
+def test_files_are_written_from_one_seed_too(runs):
+    directory = runs(lambda group, seed: good(group, seed) if seed == 0 else None)
     paths = write_figures(directory)
     assert paths == [directory / "figures" / f"{name}.png" for name in NAMES]
     for path in paths:
@@ -137,20 +53,20 @@ HOW_RUNS_END = {
 
 
 @pytest.mark.parametrize("ended", HOW_RUNS_END.values(), ids=HOW_RUNS_END)
-def test_figures_are_drawn_without_a_warning_whatever_happened(results, ended):
-    figures = draw_figures(results(ended))
+def test_figures_are_drawn_without_a_warning_whatever_happened(runs, ended):
+    figures = draw_figures(runs(ended))
     assert list(figures) == NAMES
     for figure in figures.values():
         figure.draw_without_rendering()
 
 
-def test_figures_of_a_single_point(results):
-    for figure in draw_figures(results(good, points=1)).values():
+def test_figures_of_a_single_point(runs):
+    for figure in draw_figures(runs(good, points=1)).values():
         figure.draw_without_rendering()
 
 
-def test_many_algorithms_on_many_panels_tell_each_apart(results):
-    figure = draw_figures(results(good, suite=FOUR_PANELS))["curves_steps"]
+def test_many_algorithms_on_many_panels_tell_each_apart(runs):
+    figure = draw_figures(runs(good, suite=FOUR_PANELS))["curves_steps"]
     assert len(figure.axes) == 4
     (legend,) = figure.legends
     looks = {(str(handle.get_color()), handle.get_marker()) for handle in legend.legend_handles}
@@ -182,9 +98,9 @@ def test_references_are_lines_with_names_that_do_not_overlap(drawn, name, better
     assert not any(one.overlaps(other) for one, other in itertools.combinations([*labels, *others], 2))
 
 
-def test_a_title_is_clear_of_a_wide_legend(results):
+def test_a_title_is_clear_of_a_wide_legend(runs):
     suite = ONE.replace('"rtrl"', '"stochastic(length=12, draws=2)"')
-    figure = draw_figures(results(lambda group, seed: None, suite=suite))["curves_steps"]
+    figure = draw_figures(runs(lambda group, seed: None, suite=suite))["curves_steps"]
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert not figure._suptitle.get_window_extent().overlaps(legend.get_window_extent())
@@ -210,11 +126,11 @@ def test_a_curve_is_the_mean_over_seeds(drawn):
     assert [float(x) for x in axes.lines[0].get_xdata()] == [0, 100, 200, 300]
 
 
-def test_a_task_has_one_y_axis_on_all_cells_and_another_task_its_own(results):
+def test_a_task_has_one_y_axis_on_all_cells_and_another_task_its_own(runs):
     def ended(group, seed):
         return {("two_lag", "rnn"): 0.6, ("two_lag", "lstm"): 0.02}.get((group.task, group.cell), 0.3)
 
-    figures = draw_figures(results(ended, suite=FOUR_PANELS))
+    figures = draw_figures(runs(ended, suite=FOUR_PANELS))
     for name in ("curves_steps", "frontier"):
         every = figures[name].axes
         axes = [ax for ax in every if ax.get_xlabel() == every[0].get_xlabel()]
@@ -225,22 +141,22 @@ def test_a_task_has_one_y_axis_on_all_cells_and_another_task_its_own(results):
         assert low < 0.02 < 0.7 < high
 
 
-def test_two_experiments_on_one_task_are_two_panels_with_curves_of_their_own(results):
+def test_two_experiments_on_one_task_are_two_panels_with_curves_of_their_own(runs):
     def ended(group, seed):
         return 0.6 if group.experiment.hidden_size == 4 else 0.2
 
-    small, large = draw_figures(results(ended, suite=TWO_SIZES))["curves_steps"].axes
+    small, large = draw_figures(runs(ended, suite=TWO_SIZES))["curves_steps"].axes
     assert "4 units" in small.get_title()
     assert "64 units" in large.get_title()
     assert small.lines[0].get_ydata()[-1] == pytest.approx(0.6)
     assert large.lines[0].get_ydata()[-1] == pytest.approx(0.2)
 
 
-def test_a_run_that_ended_early_is_named_and_marked(results):
+def test_a_run_that_ended_early_is_named_and_marked(runs):
     def ended(group, seed):
         return DIVERGED if group.algorithm == "rtrl" and seed else good(group, seed)
 
-    figures = draw_figures(results(ended))
+    figures = draw_figures(runs(ended))
     for figure in figures.values():
         for axes in figure.axes:
             assert axes.get_title().endswith("\nrtrl: 2 of 3 diverged")
@@ -251,58 +167,14 @@ def test_a_run_that_ended_early_is_named_and_marked(results):
     assert "a run ended early" in [text.get_text() for text in figures["curves_steps"].legends[0].get_texts()]
 
 
-def test_an_algorithm_without_a_done_run_is_named(results):
-    figures = draw_figures(results(lambda group, seed: DIVERGED if group.algorithm == "rtrl" else good(group, seed)))
+def test_an_algorithm_without_a_done_run_is_named(runs):
+    figures = draw_figures(runs(lambda group, seed: DIVERGED if group.algorithm == "rtrl" else good(group, seed)))
     for axes in figures["frontier"].axes:
         assert axes.get_title().endswith("rtrl: 3 of 3 diverged")
 
 
-COSTS = {"a": 1.0, "b": 2.0, "c": 2.0, "d": 4.0}
-
-
-@pytest.mark.parametrize(
-    ("scores", "better", "expected"),
-    [
-        ({"a": 0.5, "b": 0.7, "c": 0.2, "d": 0.1}, "lower", ["a", "c", "d"]),
-        ({"a": 0.5, "b": 0.7, "c": 0.2, "d": 0.1}, "higher", ["a", "b"]),
-        ({"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}, "lower", ["a"]),
-        ({"a": 0.4, "b": 0.3, "c": 0.3, "d": 0.3}, "lower", ["a", "b"]),
-    ],
-)
-def test_on_the_frontier_stands_what_nothing_cheaper_betters(scores, better, expected):
-    assert frontier(COSTS, scores, better) == expected
-
-
-def test_the_frontier_is_drawn_from_the_cheapest_to_the_best(results):
-    def ended(group, seed):
-        cheap = {"status": "done", "test": 0.5, "peak_bytes": 1024, "wall_seconds": 0.1, "cpu_seconds": 0.1}
-        return cheap if group.algorithm == "full" else 0.2
-
-    time, memory = draw_figures(results(ended))["frontier"].axes
-    for axes in (time, memory):
-        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
-        assert [float(y) for y in steps.get_ydata()] == pytest.approx([0.5, 0.2, 0.2])
-
-
-def test_a_task_that_could_not_run_says_so(results):
-    figures = draw_figures(results(HOW_RUNS_END["skipped"]))
+def test_a_task_that_could_not_run_says_so(runs):
+    figures = draw_figures(runs(HOW_RUNS_END["skipped"]))
     (axes,) = figures["curves_steps"].axes
     assert axes.get_title().endswith("\nevery algorithm: 3 of 3 skipped")
     assert "no run is done" in texts(axes)
-
-
-@pytest.mark.parametrize("heights", [[], [0.5], [0.5, 0.51], [0.0, 0.0, 0.0], [1.0, 0.2, 0.99, 0.21, 1.0]])
-def test_labels_keep_their_order_and_their_distance(heights):
-    found = spread(heights, gap=0.06)
-    order = sorted(range(len(heights)), key=heights.__getitem__)
-    shown = [found[number] for number in order]
-    assert all(high - low >= 0.06 - 1e-9 for low, high in itertools.pairwise(shown))
-    assert all(0 <= height <= 1 for height in shown)
-
-
-def test_labels_that_fit_stay_where_they_belong():
-    assert spread([0.9, 0.1, 0.5]) == [0.9, 0.1, 0.5]
-
-
-def test_more_labels_than_fit_share_the_height():
-    assert spread([0.5] * 41) == pytest.approx([number / 40 for number in range(41)])

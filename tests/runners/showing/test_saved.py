@@ -45,3 +45,10 @@ def test_it_is_known_by_its_mark(figure, tmp_path):
 def test_one_without_a_mark_is_not_known(figure, tmp_path):
     assert not is_marked(save_and_close(figure, tmp_path / "one.png"), "")
     assert not is_marked(tmp_path / "another.png", "abc")
+
+
+def test_a_figure_of_hundreds_of_panels_is_as_large_as_an_image_can_be(tmp_path):
+    figure = Figure(figsize=(9, 2500))
+    FigureCanvasAgg(figure)
+    save_and_close(figure, tmp_path / "large.png")
+    assert int.from_bytes((tmp_path / "large.png").read_bytes()[20:24]) == 2**16 - 1

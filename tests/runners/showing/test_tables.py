@@ -1,108 +1,20 @@
 """Tables from records: order, floors, verdicts, marks, and nothing left out."""
 
 import csv as csv_module
-import dataclasses
 import io
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from throughtime.runners.records.manifest import GroupKeys, Manifest, RunStore, TaskFacts
-from throughtime.runners.records.record import Record
 from throughtime.runners.showing import tables
 from throughtime.runners.showing.rows import cells, headings, protocol, short_cells, short_headings
 from throughtime.runners.showing.screen import print_tables
 from throughtime.runners.showing.statistics import paired_difference
 from throughtime.runners.showing.summary import summarise
-from throughtime.runners.suite.fingerprint import key_of
-from throughtime.runners.suite.ladder import Choice
-from throughtime.runners.suite.suite import parse_suite
 from throughtime.tasks import Metric, Reference
 
-SUITE = """
-title = "A made-up suite"
-tasks = ["two_lag"]
-algorithms = ["full", "rtrl", "truncated(k1=1, k2=2)", "readout_only"]
-learning_rates = [0.1, 0.01]
-clip_norms = [1.0]
-budget = { steps = 1000 }
-seeds = SEEDS
-"""
-LOWER = Metric("loss", better="lower")
-REFERENCES = (
-    Reference("chance", 0.7, "floor", "by hand"),
-    Reference("guess", 0.6, "floor", "by hand"),
-    Reference("classic", 0.4, "baseline", "by hand"),
-    Reference("best", 0.1, "optimum", "by hand"),
-)
-SCORES = {
-    "full": [0.30, 0.32, 0.34, 0.31, 0.33, 0.30, 0.34, 0.32],
-    "rtrl": [0.31, 0.30, 0.35, 0.31, 0.32, 0.31, 0.34, 0.34],
-    "truncated(k1=1, k2=2)": [0.50, 0.51, 0.53, 0.50, 0.53, 0.50, 0.52, 0.51],
-    "readout_only": [0.62, 0.61, 0.58, 0.60, 0.61, 0.61, 0.62, 0.60],
-}
-"""Four rows on eight seeds: one more than they need."""
-
-
-@pytest.fixture
-def results(tmp_path):
-    """A results directory from scores: a score, or a status and a reason, for each seed of each algorithm."""
-
-    def build(scores=SCORES, references=REFERENCES, metric=LOWER, seeds=None, tests=(0, 0)):
-        seeds = seeds or max(map(len, scores.values()))
-        suite = parse_suite(SUITE.replace("SEEDS", str(seeds)), "made_up", origin="made_up.toml")
-        store, groups = RunStore(tmp_path / "out"), []
-        with store.locked():
-            for group in suite.groups():
-                keys = []
-                for config, value in zip(group.report(Choice(0.1, 1.0), "cpu"), scores[group.algorithm], strict=False):
-                    key = key_of(config.model_dump(), "fixed")
-                    ended = {"status": "done", "test": value} if isinstance(value, float) else dict(value)
-                    ran = {"steps": 1000, "updates": 100, "wall_seconds": 0.5, "cpu_seconds": 0.5, "peak_bytes": 2048}
-                    ran["gradient_norm"] = 1.0
-                    point = {"steps": 0.0, "updates": 0.0, "seconds": 0.0, "loss": None, "metric": 0.7}
-                    point |= {"gradient_norm": None, "cosine": 0.5, "relative_error": 0.1}
-                    end = {**point, "steps": 1000.0, "seconds": 0.5, "metric": ended.get("test"), "gradient_norm": 1.0}
-                    curve = [point, *([end] if "test" in ended else [])]
-                    store.write_record(
-                        Record.model_validate(
-                            {"key": key, "config": config, "deadline": 9.0, "curve": curve, **ran, **ended}
-                        )
-                    )
-                    keys.append(key)
-                groups.append(
-                    GroupKeys(
-                        experiment=0,
-                        task=group.task,
-                        cell=group.cell,
-                        forcing=group.forcing,
-                        algorithm=group.algorithm,
-                        target=None,
-                        choice=Choice(0.1, 1.0),
-                        tuning=(),
-                        report=tuple(keys),
-                    )
-                )
-            size = {"test_sequences": tests[0], "test_targets": tests[1]}
-            facts = TaskFacts(fingerprint="", metric=metric, references=references, **size)
-            store.write_environment({"machine": "a made-up machine"})
-            store.write_manifest(
-                Manifest(
-                    format=RunStore.format,
-                    version="0",
-                    device="cpu",
-                    suite=suite,
-                    tasks={"two_lag": facts},
-                    groups=tuple(groups),
-                )
-            )
-        return tmp_path / "out"
-
-    return build
+from .conftest import SCORES
 
 
 def rows(directory):
@@ -296,59 +208,6 @@ def test_csv_has_every_row_unrounded(results):
     assert float(full["wall_per_step"]) == pytest.approx(0.0005)
     assert float(full["floor"]) == 0.6
     assert {row["kind"] for row in read} == {"run", "floor", "baseline", "optimum"}
-
-
-def test_latex_escapes_what_it_must(results):
-    text = tables.latex(summarise(results()))
-    assert r"two\_lag" in text
-    assert r"readout\_only" in text
-    assert "two_lag" not in text
-    assert r"$\downarrow$" in text
-    assert text.count(r"\begin{tabular}") == 1
-
-
-def test_latex_captions_escape_every_sign_of_a_title(results):
-    summary = summarise(results())
-    text = tables.latex(dataclasses.replace(summary, title=r"50 % of $x^2$ & {a_b} ~ # \n"))
-    assert r"\caption{50 \% of \$x\textasciicircum{}2\$ \& \{a\_b\} \textasciitilde{} \# \textbackslash{}n. " in text
-    assert r"loss, $\downarrow$ lower is better" in text
-
-
-def test_latex_is_ascii_whatever_stands_in_a_title(results):
-    summary = summarise(results())
-    text = tables.latex(dataclasses.replace(summary, title="θ* = −1/6, Café, 日本?"))
-    assert text.isascii()
-    assert r"\caption{$\theta$* = $-$1/6, Cafe, ??? two\_lag" in text
-
-
-def test_latex_keeps_the_italics_of_references_and_six_columns(results):
-    text = tables.latex(summarise(results()))
-    assert r"\textit{floor: guess}" in text
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 9
-    assert {line.count("&") for line in rows} == {5}
-
-
-COMMITTED = sorted((Path(__file__).parents[3] / "results" / "reference").glob("*/table.tex"))
-
-
-def booktabs():
-    """Whether pdflatex and the package that the tables need are there."""
-    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
-        return False
-    return subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(not booktabs(), reason="pdflatex or its package booktabs is not installed")
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
-def test_committed_tables_compile_and_fit_the_page(path, tmp_path):
-    body = path.read_text(encoding="utf-8")
-    head = r"\documentclass{article}\usepackage{booktabs}\usepackage{graphicx}\begin{document}"
-    (tmp_path / "t.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n", encoding="utf-8")
-    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull \\hbox" not in done.stdout
 
 
 def test_files_are_the_same_at_every_call(results):
