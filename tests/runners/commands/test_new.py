@@ -1,10 +1,8 @@
-"""What `throughtime new` writes works at once, is short, and overwrites nothing."""
+"""What `throughtime new` writes works at once and is short, and it prints what to type next."""
 
 import ast
 import importlib.util
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,80 +11,18 @@ import torch
 from typer.testing import CliRunner
 
 from throughtime import runners
-from throughtime.algorithms import ALGORITHMS, estimate_gradient, make_algorithm
-from throughtime.networks import CELLS, make_network
-from throughtime.parts import registry
+from throughtime.algorithms import estimate_gradient, make_algorithm
+from throughtime.networks import make_network
 from throughtime.runners.commands.cli import app
-from throughtime.runners.suite.plugins import forget, load_plugin
-from throughtime.tasks import TASKS, make_task
+from throughtime.runners.suite.plugins import load_plugin
+from throughtime.tasks import make_task
 
-from ...warm import POSSIBLE, in_a_copy, warm_pytest, warm_workers
-from ..conftest import environment
+from ...warm import warm_pytest
+from .conftest import NAMES, kinds, start
+
+pytestmark = pytest.mark.usefixtures("nothing_stays")
 
 ROOT = Path(__file__).parents[3]
-NAMES = {"algorithm": "an_idea", "task": "a_new_task", "cell": "another_cell"}
-REGISTRIES = {"algorithm": ALGORITHMS, "task": TASKS, "cell": CELLS}
-
-kinds = pytest.mark.parametrize("kind", NAMES)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays():
-    """Each test ends without plugins."""
-    path = list(sys.path)
-    yield
-    forget()
-    sys.path[:] = path
-    registry.installed.cache_clear()
-    for name in NAMES.values():
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def new(tmp_path, monkeypatch):
-    """Call the command in an empty folder: the exit code and what was printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        result = CliRunner().invoke(app, ["new", *map(str, words)])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result.exit_code, result.output
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A folder with a part of each kind as files, and one of each as a package below `packages`."""
-    folder = tmp_path_factory.mktemp("new")
-    for kind, name in NAMES.items():
-        for words in ([], ["--package"]):
-            out = folder / "packages" if words else folder
-            result = CliRunner().invoke(app, ["new", kind, name, "--out", str(out), *words])
-            assert result.exit_code == 0, result.output
-    return folder
-
-
-@pytest.fixture(scope="module")
-def site(written, tmp_path_factory):
-    """The packages, installed into a folder of their own by the setuptools that there is, without a network."""
-    for tool in ("setuptools", "pip"):
-        if importlib.util.find_spec(tool) is None:
-            pytest.skip(f"{tool} is not installed here, and a package can't be built without it")
-    folder = tmp_path_factory.mktemp("site")
-    packages = [written / "packages" / name for name in NAMES.values()]
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--target", folder]
-    start(sys.executable, "-m", "pip", "install", *options, *packages, cwd=folder)
-    return folder
-
-
-def start(*words, cwd, **variables):
-    """Run a command to its end, which must be a good one: its output."""
-    process = subprocess.run(
-        list(map(str, words)), cwd=cwd, env={**environment(), **variables}, capture_output=True, text=True, timeout=240
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
 
 
 def must_have_checks(kind):
@@ -225,116 +161,6 @@ class TestWhatIsPrinted:
         assert "algorithm, task or cell" in result.output
 
 
-REFUSED = {
-    "MyIdea": "write my_idea, whose class is MyIdea",
-    "my-idea": "write my_idea, whose class is MyIdea",
-    "my idea": "write my_idea, whose class is MyIdea",
-    "my_idea.py": "write my_idea, whose class is MyIdea",
-    "2fast": "of the letters a to z, digits and underscores; my_idea is one",
-    "idée": "of the letters a to z, digits and underscores; ",
-    "": "of the letters a to z, digits and underscores; my_idea is one",
-    "a_b": "its class would be AB, which is found as 'ab'; write that",
-    "idea_2": "its class would be Idea2, which is found as 'idea2'; write that",
-    "my__idea": "which is found as 'my_idea'; write that",
-    "a" * 41: "it has 41 characters; take one of 40 or fewer",
-    "lambda": "it is a word of Python's own; take another, such as my_lambda",
-    "list": "it is a word of Python's own; take another, such as my_list",
-    "rtrl": "there is an algorithm of that name already; take another, such as my_rtrl",
-    "two_lag": "there is a task of that name already",
-    "lstm": "there is a cell of that name already",
-    "teacher": "there is a forcing of that name already",
-    "random": "random.py would hide the module random; take another, such as my_random",
-    "torch": "torch.py would hide the module torch",
-    "throughtime": "throughtime.py would hide the module throughtime",
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_wrong_name_is_told_what_is_wrong_and_what_to_do(new, tmp_path, name):
-    code, output = new("algorithm", name)
-    assert code == 2
-    assert output.startswith(f"throughtime: {name!r} can't be the name of an algorithm: ")
-    assert REFUSED[name] in output
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"), [("algorithm", "update"), ("algorithm", "network"), ("task", "batch"), ("cell", "sequence")]
-)
-def test_a_name_whose_class_the_file_imports_is_refused(new, kind, name):
-    assert f"its class would hide the {name.capitalize()} that it is written with" in new(kind, name)[1]
-
-
-def test_another_kind_is_told_which_there_are(new):
-    code, output = new("algoritm", "mine")
-    assert code == 2
-    for kind in NAMES:
-        assert f"'{kind}'" in output
-
-
-class TestNothingIsOverwritten:
-    @pytest.mark.parametrize("there", ["mine.py", "test_mine.py"])
-    def test_not_a_file(self, new, tmp_path, there):
-        (tmp_path / there).write_text("a year's work", encoding="utf-8")
-        code, output = new("algorithm", "mine")
-        assert code == 2
-        assert f"'{there}' is there already, and is left as it is; take another name, or another --out DIR" in output
-        assert [path.name for path in tmp_path.iterdir()] == [there]
-        assert (tmp_path / there).read_text(encoding="utf-8") == "a year's work"
-
-    @pytest.mark.parametrize("make", ["mkdir", "touch"])
-    def test_not_a_folder(self, new, tmp_path, make):
-        getattr(tmp_path / "mine", make)()
-        code, output = new("algorithm", "mine", "--package")
-        assert code == 2
-        assert "'mine' is there already" in output
-        assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
-
-    def test_not_a_link_that_leads_nowhere(self, new, tmp_path):
-        (tmp_path / "mine.py").symlink_to("nowhere.py")
-        assert new("algorithm", "mine")[0] == 2
-        assert not (tmp_path / "nowhere.py").exists()
-
-    def test_not_its_own(self, new, tmp_path):
-        assert new("cell", "mine")[0] == 0
-        before = (tmp_path / "mine.py").read_bytes()
-        assert new("task", "mine")[0] == 2
-        assert (tmp_path / "mine.py").read_bytes() == before
-
-    def test_a_package_may_stand_beside_the_file_that_it_grew_from(self, new):
-        assert new("cell", "mine")[0] == new("cell", "mine", "--package")[0] == 0
-
-
-class TestNothingIsHalfWritten:
-    def test_where_a_folder_is_a_file(self, new, tmp_path):
-        (tmp_path / "out").touch()
-        code, output = new("cell", "mine", "--out", "out")
-        assert code == 2
-        assert "'out/mine.py' can't be written (Not a directory); choose another --out DIR" in output
-
-    @pytest.mark.parametrize("package", [[], ["--package"]], ids=["files", "package"])
-    @pytest.mark.parametrize(
-        "error", [OSError(28, "No space left on device", "out/mine"), KeyboardInterrupt()], ids=repr
-    )
-    def test_where_the_last_file_fails(self, new, tmp_path, monkeypatch, package, error):
-        real = Path.open
-
-        def fail(self, mode="r", *rest, **more):
-            if self.name == "test_mine.py" and "x" in mode:
-                raise error
-            return real(self, mode, *rest, **more)
-
-        monkeypatch.setattr(Path, "open", fail)
-        code, output = new("cell", "mine", "--out", "out/of/the/way", *package)
-        if isinstance(error, OSError):
-            assert code == 2
-            assert "'out/mine' can't be written (No space left on device); choose another --out DIR" in output
-        else:
-            assert code == 130
-            assert "interrupted; nothing is written." in output
-        assert not list(tmp_path.iterdir())
-
-
 def passes(*words, cwd):
     """Run pytest in a folder, where all must pass: its output."""
     process = warm_pytest("-v", "-p", "no:cacheprovider", *words, cwd=cwd)
@@ -369,61 +195,3 @@ def test_verify_passes(written, kind, throughtime_here):
     process = throughtime_here("verify", f"{NAMES[kind]}.py", cwd=written)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "FAILED" not in process.stdout
-
-
-SUITE = """
-hidden_size = 4
-batch_size = 4
-learning_rates = [0.01]
-budget = { steps = 40 }
-evaluations = 1
-seeds = 1
-deadline = 60
-
-[[experiments]]
-tasks = ["a_new_task"]
-cells = ["another_cell"]
-algorithms = ["full", "an_idea(k=4)"]
-
-[[experiments]]
-tasks = ["two_lag(length=16)"]
-algorithms = ["an_idea"]
-"""
-
-RUN = """
-from throughtime.runners import load_results, run_suite
-print(run_suite("suite.toml", "out", workers=1).statuses)
-print(*sorted(load_results("out")["algorithm"]))
-"""
-
-
-class TestPackage:
-    @kinds
-    def test_its_name_is_found(self, site, monkeypatch, kind):
-        monkeypatch.syspath_prepend(site)
-        registry.installed.cache_clear()
-        assert NAMES[kind] in REGISTRIES[kind].names()
-        found = REGISTRIES[kind].get(NAMES[kind])
-        assert Path(sys.modules[found.__module__].__file__) == site / f"{NAMES[kind]}.py"
-
-    def test_its_name_is_taken(self, site, new, monkeypatch):
-        monkeypatch.syspath_prepend(site)
-        registry.installed.cache_clear()
-        assert "there is an algorithm of that name already; take another, such as" in new("algorithm", "an_idea")[1]
-
-    def test_it_runs_in_a_suite_beside_built_ins(self, site, tmp_path):
-        (tmp_path / "suite.toml").write_text(SUITE, encoding="utf-8")
-
-        def call():
-            sys.path.insert(0, str(site))
-            with warm_workers():
-                exec(RUN, {})
-
-        if POSSIBLE:
-            process = in_a_copy(call, ["run.py"], tmp_path)
-            assert process.returncode == 0, process.stdout + process.stderr
-            output = process.stdout
-        else:
-            path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-            output = start(sys.executable, "-c", RUN, cwd=tmp_path, PYTHONPATH=path)
-        assert output.splitlines()[-2:] == ["{'done': 3}", "an_idea an_idea(k=4) full"]
