@@ -153,7 +153,15 @@ def _followed(module: str, own: str) -> bool:
     if top in ("throughtime", own):
         return True
     path = None if top in sys.stdlib_module_names else source_of(top)
-    return path is not None and not _LIBRARY_FOLDERS & set(path.parts)
+    return path is not None and not _in_a_library(path)
+
+
+def _in_a_library(path: Path) -> bool:
+    """Whether the file of a module or package lies where libraries are installed: in a folder of that name, or in one
+    where pip has installed something, as it does with --target. What is installed as editable is its user's own code.
+    """
+    folder = path.parent.parent if path.name == "__init__.py" else path.parent
+    return bool(_LIBRARY_FOLDERS & set(path.parts)) or any(folder.glob("*.dist-info/RECORD"))
 
 
 _LIBRARY_FOLDERS = {"site-packages", "dist-packages"}

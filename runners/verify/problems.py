@@ -1,6 +1,7 @@
 """Problems on which algorithms are verified: small networks, noise to learn, and the gradient by the plainest means."""
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -91,20 +92,20 @@ class Problem:
         name = f"{self.name}, {times} times each"
         return Problem(name, self.network, Batch(inputs, targets, batch.loss, mask))
 
-    def forgetful(self) -> "Problem | None":
-        """The same on a network that hands nothing on from step to step; None for cells of which it is not known how.
+    def forgetful(self, share: float = 0.0) -> "Problem | None":
+        """The same on a network that hands little on from step to step; None for cells of which it is not known how.
 
-        Without recurrent weights, and with the gate closed by which an LSTM or a GRU keeps what it had.
+        With a share of the recurrent weights, and open by as much the gate by which an LSTM or a GRU keeps what it had.
         """
         network = copy.deepcopy(self.network)
         cell, n = network.cell, network.cell.hidden_size
         if not isinstance(cell, Cell) or type(cell) not in [EVERY_CELL.get(name) for name in CELLS]:
             return None
         with torch.no_grad():
-            cell.weight_hh_l0.zero_()
+            cell.weight_hh_l0.mul_(share)
             cell.weight_ih_l0[n : 2 * n] = 0.0
-            cell.bias_ih_l0[n : 2 * n] = -60.0  # of which the sigmoid is 1e-26
-        return Problem(f"{self.name}, without memory", network, self.batch)
+            cell.bias_ih_l0[n : 2 * n] = math.log(share / (1 - share)) if share else -60.0  # its sigmoid is 1e-26
+        return Problem(f"{self.name}, {share:g} of its memory", network, self.batch)
 
     def masked(self, mask: Tensor) -> "Problem":
         """The same with another mask."""

@@ -1,7 +1,7 @@
 """What an algorithm declares of itself: `exact_up_to`, `unbiased`, `online`, `backward_mode`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from .refuted import NotPromised, Refuted
 
 BEYOND = 1e-12
 """The least relative distance that says two gradients differ."""
+
+LOOKS = 3
+"""Lengths, each four times the one before, at which memory is looked at before it is said to grow."""
 
 REPEATED = 16
 """Copies of each sequence in a batch that is drawn on: draws of their own cost little more than those of one."""
@@ -64,14 +67,27 @@ def _plain(length: int) -> Callable[[str], Problem]:
 
 def _differs_beyond(algorithm: Algorithm, limit: int) -> str:
     """In each cell; one step beyond is the sharpest test, and two where one sequence step has nothing to forget."""
-    least = math.inf
+    least, length = math.inf, limit + 1 + (limit == 0)
     for cell in served(algorithm):
-        problem = make_problem(cell, limit + 1 + (limit == 0))
-        apart = distance(problem.estimate(algorithm), exact_gradient(problem))
-        if apart < BEYOND:
-            raise Refuted(f"it is exact beyond, too ({problem.name}): declare more")
+        problems = _to_tell_apart(cell, length)
+        apart = 0.0
+        while apart < BEYOND:
+            problem = next(problems, None)
+            if problem is None:
+                raise Refuted(f"it is exact beyond, too ({cell}, T={length}): declare more")
+            apart = distance(problem.estimate(algorithm), exact_gradient(problem))
         least = min(least, apart)
-    return f"{least:.1g} away at T = {limit + 1 + (limit == 0)}"
+    return f"{least:.1g} away at T = {length}"
+
+
+def _to_tell_apart(cell: str, length: int) -> Iterator[Problem]:
+    """Networks on which an estimate may differ: a small one, one with more units than few paths or products cover, and
+    one that forgets within few steps, for a reach that is chosen along the way.
+    """
+    yield make_problem(cell, length)
+    yield make_problem(cell, length, units=16)
+    if (soon := make_problem(cell, length).forgetful(0.1)) is not None:
+        yield soon
 
 
 def is_unbiased(algorithm: Algorithm) -> str:
@@ -100,14 +116,15 @@ def is_online(algorithm: Algorithm) -> str:
     limit = 0 if math.isinf(algorithm.exact_up_to) else min(int(algorithm.exact_up_to), LONGEST)
     lengths = [16 + 2 * limit, 64 + 8 * limit]
     found = [_held(algorithm, length) for length in lengths]
-    if algorithm.online and _grows(*found):
-        # As far as its longest window it may, and as far as a window's phase changes what is carried; beyond it not.
+    # As far as its longest window it may grow, and as far as a window's phase, or a reach that the data chooses, changes
+    # what is carried: not beyond all that it held on shorter ones, at every look again.
+    while algorithm.online and _grows(found) and len(lengths) < LOOKS:
         lengths.append(4 * lengths[-1])
         found.append(_held(algorithm, lengths[-1]))
     peaks, carries = zip(*found, strict=True)
     at = ", ".join(f"{peak:,} bytes at T = {length}" for peak, length in zip(peaks, lengths, strict=True))
     measured = f"{at}; carry {', '.join(f'{carry:,}' for carry in carries)}"
-    if algorithm.online and _grows(*found[-2:]):
+    if algorithm.online and _grows(found):
         raise Refuted(measured)
     if not algorithm.online:
         raise NotPromised(f"online is {algorithm.online}: {measured}")
@@ -123,8 +140,10 @@ def _held(algorithm: Algorithm, length: int) -> tuple[int, int]:
     return count_updates(algorithm, problem.network, problem.batch).peak_bytes, carry_bytes(carry)
 
 
-def _grows(of_short: tuple[int, int], of_long: tuple[int, int]) -> bool:
-    return of_long[0] > 1.05 * of_short[0] or of_long[1] > of_short[1]
+def _grows(found: Sequence[tuple[int, int]]) -> bool:
+    """Whether the longest sequence's peak or carry is above those of all shorter ones."""
+    *shorter, (peak, carry) = found
+    return peak > 1.05 * max(one for one, _ in shorter) or carry > max(one for _, one in shorter)
 
 
 class _Watched(Network):

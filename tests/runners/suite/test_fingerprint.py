@@ -90,6 +90,22 @@ def module(tmp_path, monkeypatch):
     fingerprint.look_again()
 
 
+@pytest.mark.parametrize("target", [True, False], ids=["where pip installed it", "a folder of one's own"])
+def test_a_library_in_any_folder_counts_by_its_version(module, tmp_path, target):
+    """`pip install --target` takes any folder; of one's own folder every file is followed."""
+    package = tmp_path / "tools"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import inner\n", encoding="utf-8")
+    (package / "inner.py").write_text("HALF = 0.5\n", encoding="utf-8")
+    if target:
+        record = tmp_path / "tools-1.0.dist-info" / "RECORD"
+        record.parent.mkdir()
+        (record.parent / "METADATA").write_text("Metadata-Version: 2.1\nName: tools\nVersion: 1.0\n", encoding="utf-8")
+        record.write_text("tools/__init__.py,,\ntools/inner.py,,\n", encoding="utf-8")
+    module("import tools\n")
+    assert imported("somebodys") - {"somebodys"} == (set() if target else {"tools", "tools.inner"})
+
+
 SOURCE = '''"""A module."""
 SIGN = 1
 

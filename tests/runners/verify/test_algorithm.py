@@ -10,6 +10,7 @@ from throughtime.parts import BadInput
 from throughtime.runners import algorithm_checks, check_algorithm
 from throughtime.runners.verify import problems
 from throughtime.runners.verify.algorithm import CHECKS
+from throughtime.runners.verify.promises import is_exact_up_to, is_online
 
 SPECS = {
     "truncated": "truncated(k1=2, k2=5)",
@@ -58,6 +59,16 @@ def test_a_built_in_holds_what_it_promises(spec, number, monkeypatch):
     if not getattr(algorithm, "expected_failures", {}):  # which are failures on some cell
         monkeypatch.setattr(problems, "CELLS", problems.CELLS[turn : turn + 1])
     algorithm_checks(algorithm, BY_DESIGN.get(spec))[number]()
+
+
+@pytest.mark.parametrize("spec", ["adaptive(delta=0.1, k_max=6)", "sparse_rtrl(paths=4)"])
+def test_a_longer_reach_by_luck_is_not_held_against_a_declaration(spec):
+    """One chooses its reach by the data, the other's paths are all that there are between few units."""
+    assert "away at T" in is_exact_up_to(make_algorithm(spec))
+
+
+def test_memory_that_the_data_choose_goes_up_and_down():
+    assert is_online(make_algorithm("adaptive(delta=0.1, k_max=6)"))
 
 
 @pytest.mark.long
