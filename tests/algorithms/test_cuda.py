@@ -1,7 +1,5 @@
 """On a GPU, where there is one: the same gradients as on the CPU, and the memory that a CPU's counts tell."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -9,6 +7,7 @@ from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import make_forcing
 from throughtime.networks import make_network
 from throughtime.runners.training.measure import count_updates
+from throughtime.runners.verify.problems import exact_gradient, make_problem
 from throughtime.tasks import make_task
 
 if not torch.cuda.is_available():
@@ -132,16 +131,9 @@ def test_a_truly_random_rank_is_unbiased_on_a_gpu_too(cell):
     """`ok` below the rank at which nothing is lost: which singular vector has which sign is the solver's choice, so
     its draws differ from a CPU's, and their mean does not.
     """
-    task = make_task("two_lag", a=1, b=2, length=4)
-    batch = task.sample(1, generator=torch.Generator().manual_seed(0)).to(device="cuda", dtype=torch.float64)
-    copies = 500
-    many = replace(batch, inputs=batch.inputs.repeat(1, copies, 1), targets=batch.targets.repeat(1, copies))
-    network = make_network(cell, input_size=1, hidden_size=3, output_size=2, seed=0, dtype=torch.float64).to("cuda")
-    exact = estimate_gradient(make_algorithm("full"), network, batch)
-    means = [
-        estimate_gradient(make_algorithm("ok(rank=1)"), network, many, generator=torch.Generator().manual_seed(seed))
-        for seed in range(16)
-    ]
+    problem = make_problem(cell, length=4, units=3, device="cuda")
+    exact, copies = exact_gradient(problem), problem.repeated(300)
+    means = [copies.estimate(make_algorithm("ok(rank=1)"), seed=seed) for seed in range(16)]
     for name, value in exact.items():
         drawn = torch.stack([one[name] for one in means])
         error = drawn.std(dim=0) / len(means) ** 0.5
