@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pages.cost import cost, relatives
 from pages.forcing import forcing
+from pages.gpu import same_scores, times
 from pages.literature import literature
 from pages.many_machines import many
 from pages.misconceptions import numbers, verdicts
@@ -13,12 +14,12 @@ from pages.relatives import table, told
 from pages.words import ROOT
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"which": which, "relatives told": told},
+    "README.md": {"which": which, "relatives told": told, "gpu": same_scores},
     "docs/results.md": {"quickstart table": whole_table, "coverage": coverage, "real": real},
     "docs/relatives.md": {"relatives told": told, "relatives table": table},
     "docs/literature.md": {"literature": literature},
     "docs/forcings.md": {"forcing": forcing},
-    "docs/cost.md": {"cost": cost, "relatives cost": relatives},
+    "docs/cost.md": {"cost": cost, "relatives cost": relatives, "gpu": times},
     "docs/misconceptions.md": {"verdicts": verdicts, "numbers": numbers},
     "docs/many-machines.md": {"many": many},
 }

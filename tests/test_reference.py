@@ -9,6 +9,8 @@ from pages.relatives import exact
 from throughtime.runners import load_curves, load_results, load_suite
 from throughtime.runners.cost import tables as costs
 from throughtime.runners.cost.store import load_costs
+from throughtime.runners.gate import moved
+from throughtime.runners.gate.scores import scores_of
 from throughtime.runners.gradients.store import open_gradients
 from throughtime.runners.gradients.suite import load_gradient_suite
 from throughtime.runners.gradients.tables import markdown as gradient_tables
@@ -21,19 +23,29 @@ from throughtime.runners.showing.summary import summarise
 from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
+ON_A_GPU = {"quickstart_gpu": "quickstart"}
 SUITES = ["quickstart", "forcing", "real", "influence_balancing", "relatives", "truncation", "online", "literature"]
-LABORATORIES = ["cost", "relatives_cost", "gate", "vanishing", "many", "statistics"]
+LABORATORIES = ["cost", "relatives_cost", "gpu", "gate", "vanishing", "many", "statistics"]
 SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
 LEARNED = 0.475
 STATUSES = ("done", "skipped")
 
-SEEDS = {"quickstart": 8, "forcing": 9, "real": 3, "relatives": 5, "truncation": 9, "online": 9, "literature": 8}
+SEEDS = {
+    "quickstart": 8,
+    "quickstart_gpu": 8,
+    "forcing": 9,
+    "real": 3,
+    "relatives": 5,
+    "truncation": 9,
+    "online": 9,
+    "literature": 8,
+}
 
 MAY_DIVERGE = {"relatives": {"forward_errors"}, "influence_balancing": {"online(depth=10)"}}
 """Whose errors outgrow float32 on some seeds, and whose gradient has the wrong sign."""
 
-each_suite = pytest.mark.parametrize("suite", SUITES)
+each_suite = pytest.mark.parametrize("suite", [*SUITES, *ON_A_GPU])
 
 
 def report_runs(suite):
@@ -51,19 +63,16 @@ def best_score(suite, task, cell):
 
 
 def test_every_reference_is_tested():
-    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, *LABORATORIES}
+    assert {path.name for path in REFERENCE.iterdir() if path.is_dir()} == {*SUITES, *ON_A_GPU, *LABORATORIES}
 
 
-each_cost = pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 47)])
-
-
-@each_cost
-def test_cost_tables_follow_from_the_points(suite, number):
+@pytest.mark.parametrize("suite", ["cost", "relatives_cost", "gpu"])
+def test_cost_tables_follow_from_the_points(suite):
     for name, write in costs.FILES.items():
         assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(load_costs(REFERENCE / suite))
 
 
-@each_cost
+@pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 47)])
 def test_counted_exponents_agree_with_theory(suite, number):
     lines = load_costs(REFERENCE / suite).lines
     assert len(lines) == number
@@ -78,7 +87,20 @@ def test_tables_follow_from_the_records(suite, name, write):
 
 @each_suite
 def test_it_is_the_suite_that_ships(suite):
-    assert RunStore.open(REFERENCE / suite).manifest().suite == load_suite(suite)
+    assert RunStore.open(REFERENCE / suite).manifest().suite == load_suite(ON_A_GPU.get(suite, suite))
+
+
+def test_on_a_gpu_only_what_cudnn_does_is_not_counted():
+    """Its recurrences are one operator to the counter, and its workspace is all the memory of what needs little."""
+    lines = load_costs(REFERENCE / "gpu").lines
+    differ = {line.scaling.algorithm for line in lines if line.scaling.verdict != "agrees"}
+    assert differ <= {"full", "truncated(k1=10, k2=10)", "online(depth=10)", "stochastic(length=10)", "readout_only"}
+    assert len(lines) == 28
+
+
+def test_a_gpu_gives_the_scores_of_a_cpu():
+    here, there = (scores_of(REFERENCE / suite) for suite in ("quickstart", "quickstart_gpu"))
+    assert {row.finding for row in moved.compare(here, there)} == {""}
 
 
 @each_suite

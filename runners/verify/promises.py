@@ -116,8 +116,8 @@ def is_online(algorithm: Algorithm) -> str:
     limit = 0 if math.isinf(algorithm.exact_up_to) else min(int(algorithm.exact_up_to), LONGEST)
     lengths = [16 + 2 * limit, 64 + 8 * limit]
     found = [_held(algorithm, length) for length in lengths]
-    # As far as its longest window it may grow, and as far as a window's phase, or a reach that the data chooses, changes
-    # what is carried: not beyond all that it held on shorter ones, at every look again.
+    # As far as its longest window it may grow, and as far as a window's phase, or a reach that the data choose, changes
+    # what is carried: not beyond all that it held on shorter sequences, at every look again.
     while algorithm.online and _grows(found) and len(lengths) < LOOKS:
         lengths.append(4 * lengths[-1])
         found.append(_held(algorithm, lengths[-1]))
