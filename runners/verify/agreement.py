@@ -19,6 +19,11 @@ LONGEST = 200
 FIRST_DRAWS, MORE_DRAWS, MOST_DRAWS = 6, 75, 600
 """Draws that show whether something is random; as many again are taken until enough is known; and the most."""
 
+RARE_DRAWS = 40
+"""Draws that are all alike before what is wrong is said not to be random: of what is rare, such as one window of seven
+with a target in it, the first draws have none.
+"""
+
 KNOWN = 0.04
 """A mean is known well enough when its standard error is this part of what is expected, in norm."""
 
@@ -42,11 +47,13 @@ def agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
         Refuted: too far.
     """
     drawn = [draw(seed) for seed in range(FIRST_DRAWS)]
-    if all(torch.equal(one, drawn[0]) for one in drawn):
-        apart = float((drawn[0] - expected).norm() / expected.norm().clamp_min(1e-300))
-        if not apart <= ROUNDING:
-            raise Refuted(f"{_shown(drawn[0])} for {_shown(expected)}, the {what}")
+    apart = float((drawn[0] - expected).norm() / expected.norm().clamp_min(1e-300))
+    if _alike(drawn) and apart <= ROUNDING:
         return f"within {apart:.1g}"
+    while _alike(drawn):
+        if len(drawn) == RARE_DRAWS:
+            raise Refuted(f"{_shown(drawn[0])} for {_shown(expected)}, the {what}")
+        drawn.append(draw(len(drawn)))
     sigmas, known = torch.inf, torch.inf
     while len(drawn) < MOST_DRAWS:
         drawn += [draw(seed) for seed in range(len(drawn), len(drawn) - len(drawn) % MORE_DRAWS + MORE_DRAWS)]
@@ -60,6 +67,10 @@ def agree(draw: Callable[[int], Tensor], expected: Tensor, what: str) -> str:
             f"{_shown(mean)} on average for {_shown(expected)}, {sigmas:.3g} standard errors away: the {what}"
         )
     return f"within {sigmas:.2g} standard errors, which are {known:.1%} of it, over {len(drawn):,} draws"
+
+
+def _alike(drawn: Sequence[Tensor]) -> bool:
+    return all(torch.equal(one, drawn[0]) for one in drawn)
 
 
 def _sigmas(mean: Tensor, error: Tensor, expected: Tensor) -> float:

@@ -10,6 +10,7 @@ from throughtime.parts import BadInput
 from throughtime.runners import algorithm_checks, check_algorithm
 from throughtime.runners.verify import problems
 from throughtime.runners.verify.algorithm import CHECKS
+from throughtime.runners.verify.contract import shares_sum_to_one
 from throughtime.runners.verify.promises import is_exact_up_to, is_online
 
 SPECS = {
@@ -65,6 +66,11 @@ def test_a_built_in_holds_what_it_promises(spec, number, monkeypatch):
 def test_a_longer_reach_by_luck_is_not_held_against_a_declaration(spec):
     """One chooses its reach by the data, the other's paths are all that there are between few units."""
     assert "away at T" in is_exact_up_to(make_algorithm(spec))
+
+
+def test_what_is_rarely_drawn_is_waited_for():
+    """Of seven windows of a step one has the only target, and the first draws are all of others."""
+    assert "standard errors" in shares_sum_to_one(make_algorithm("stochastic(length=1)"))
 
 
 def test_memory_that_the_data_choose_goes_up_and_down():
