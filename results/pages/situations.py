@@ -138,7 +138,7 @@ def _limits() -> str:
     units = sorted({one.hidden_size for one in suite.experiments})
     seeds = min(one.seeds for one in suite.experiments)
     return (
-        f"Test scores, means over {seeds} seeds; [docs/results.md](docs/results.md#long-dependencies-and-series) has all "
+        f"Test scores over {seeds} seeds; [docs/results.md](docs/results.md#long-dependencies-and-series) has all "
         "cells and links every row, with its interval and its costs.\n\n"
         f"**What this does not show.** Networks of {listed([str(size) for size in units])} units, budgets of seconds: "
         "larger networks and longer training may rank otherwise. What a test over so few seeds does not find is not "
