@@ -36,6 +36,7 @@ settings.load_profile("repeatable")
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Run each benchmark once and untimed, unless they are asked for: `--benchmark-only`, `--benchmark-enable`."""
+    gc.disable()  # until all is collected: what is imported stays, and to look through it over and over takes long
     if not (config.option.benchmark_only or config.option.benchmark_enable):
         config.option.benchmark_disable = True
 
@@ -56,6 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what is imported and collected: counters and statsmodels call it often."""
     gc.freeze()
+    gc.enable()
 
 
 class Pool:

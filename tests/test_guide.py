@@ -14,6 +14,7 @@ import torch
 from throughtime.algorithms import make_algorithm
 from throughtime.runners import algorithm_checks
 from throughtime.runners.suite.plugins import forget, load_plugin
+from throughtime.runners.verify import problems
 from throughtime.runners.verify.problems import make_problem
 
 from .warm import warm_pytest
@@ -27,13 +28,19 @@ ELSEWHERE = {
 }
 
 SHORT = {
-    "budget = { steps = 1280 }": "budget = { steps = 160 }\nevaluations = 2",
+    "budget = { steps = 1280 }\nseeds = 3": "budget = { steps = 160 }\nevaluations = 2\nseeds = 2",
     "budget = { steps = 640 }\nevaluations = 4": "budget = { steps = 160 }\nevaluations = 2",
 }
 """What the pages' suites are trained for here: that they work, and what a table holds, do not depend on it."""
 
-ONCE = {"pytest -q test_rank_one.py": "pytest -q test_rank_one.py -k 'losses_are_means or carries_the_state_on'"}
-"""Two of the checks, all of which `throughtime verify` has just done."""
+SMOKE = "throughtime run truncation --tier smoke"
+FEWER = {
+    # Two of the checks, all of which `throughtime verify` has just done.
+    "pytest -q test_rank_one.py": "pytest -q test_rank_one.py -k 'losses_are_means or carries_the_state_on'",
+    # Two rows of each task; tests/runners/showing/test_windows.py plans them all and draws the figure of windows.
+    SMOKE: f"{SMOKE} --only \"cell=rnn(init='orthogonal', gain=0.95)\"",
+}
+"""What a command does here in place of many times the same."""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -56,12 +63,16 @@ def shortened(text):
 
 @pytest.fixture
 def execute(throughtime_here, monkeypatch):
-    """Execute a line as a shell does: throughtime here, pytest in a copy of this process, all else by itself."""
+    """Execute a line as a shell does: throughtime here, pytest in a copy of this process, all else by itself.
+
+    What is verified is so on one cell; tests/runners/verify has every check, of algorithms like these, on all of them.
+    """
+    monkeypatch.setattr(problems, "CELLS", problems.CELLS[:1])
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
     def line(command, folder):
-        program, *words = shlex.split(ONCE.get(command, command))
+        program, *words = shlex.split(FEWER.get(command, command))
         if program == "throughtime":
             done = throughtime_here(*words, cwd=folder)
         elif program == "pytest":

@@ -24,8 +24,9 @@ SPECS = {
     "fptt": "fptt(every=4)",
     "sparse_rtrl": "sparse_rtrl(paths=2)",
 }
+NAMED = [SPECS.get(name, name) for name in ALGORITHMS.names()]
 BUILT_IN = [
-    *(SPECS.get(name, name) for name in ALGORITHMS.names()),
+    *NAMED,
     "truncated(k1=4, k2=4)",
     "truncated(k1=1, k2=6)",
     "stochastic(length=5, draws=3, burn_in=2)",
@@ -48,7 +49,7 @@ SEEDED = [(check, defect) for every in EVERY for check, defects in every.items()
         pytest.param(spec, number, id=f"{check.__name__}-{spec}")
         for number, check in enumerate(CHECKS)
         for turn, spec in enumerate(BUILT_IN)
-        if turn < len(ALGORITHMS.names()) or (turn + number) % 2
+        if turn < len(NAMED) or (turn + number) % 2
     ],
 )
 def test_a_built_in_holds_what_it_promises(spec, number, monkeypatch):
