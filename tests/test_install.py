@@ -69,23 +69,35 @@ def fresh(tmp_path):
     return folder
 
 
-def throughtime(folder, *words):
-    """The command of the fresh environment."""
-    return run(folder / "environment" / "bin" / "throughtime", *words, cwd=folder)
+COMMANDS = """
+import sys
+import throughtime.runners.commands.cli as cli
+
+print(cli.__file__)
+for words in (["list"], ["verify", "an_idea"], ["run", "suite.toml", "--out", "out", "--workers", "1"]):
+    print("$", *words, flush=True)
+    sys.argv = ["throughtime", *words]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+"""One after the other, as torch takes seconds to be imported."""
 
 
 def test_it_is_listed_verified_and_runs_beside_the_built_ins(fresh):
     """One test: workers that share the tests would else make the environment twice."""
-    code = "import throughtime.runners.commands.cli as cli; print(cli.__file__)"
-    runs = Path(run(fresh / "environment" / "bin" / "python", "-c", code, cwd=fresh).strip()).resolve()
-    assert (fresh / "environment").resolve() in runs.parents
+    (fresh / "suite.toml").write_text(SUITE, encoding="utf-8")
+    printed = run(fresh / "environment" / "bin" / "python", "-c", COMMANDS, cwd=fresh)
+    file, listed, verified, output = re.split(r"^\$ .*$", printed, flags=re.MULTILINE)
+    assert (fresh / "environment").resolve() in Path(file.strip()).resolve().parents
 
-    (entry,) = re.findall(r"^  an_idea\(.*(?:\n {20,}.*)*", throughtime(fresh, "list"), flags=re.MULTILINE)
+    (entry,) = re.findall(r"^  an_idea\(.*(?:\n {20,}.*)*", listed, flags=re.MULTILINE)
     assert "an_idea.py]" in entry
 
-    assert "FAILED" not in throughtime(fresh, "verify", "an_idea")
+    assert "an_idea: 17 checks" in verified
+    assert "FAILED" not in verified
 
-    (fresh / "suite.toml").write_text(SUITE, encoding="utf-8")
-    output = throughtime(fresh, "run", "suite.toml", "--out", "out")
     assert "| an_idea(k=4)" in output
     assert "report runs: 2 done." in output

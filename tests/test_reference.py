@@ -1,12 +1,14 @@
 """The committed reference results: they are what their records say, and they show what the README claims."""
 
+import functools
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pages.relatives import exact
 
-from throughtime.runners import load_curves, load_results, load_suite
+from throughtime.runners import load_curves, load_suite
 from throughtime.runners.cost import tables as costs
 from throughtime.runners.cost.store import load_costs
 from throughtime.runners.gate import moved
@@ -48,13 +50,37 @@ MAY_DIVERGE = {"relatives": {"forward_errors"}, "influence_balancing": {"online(
 each_suite = pytest.mark.parametrize("suite", [*SUITES, *ON_A_GPU])
 
 
+@functools.cache
+def results_of(suite):
+    """Thousands of records, which are read once."""
+    return Results.of(REFERENCE / suite)
+
+
+@functools.cache
+def costs_of(suite):
+    return load_costs(REFERENCE / suite)
+
+
+@functools.cache
+def vanishing():
+    return open_gradients(REFERENCE / "vanishing")
+
+
+@functools.cache
+def summary_of(suite):
+    return summarise(results_of(suite))
+
+
+def all_runs(suite):
+    return pd.DataFrame(results_of(suite).runs.values())
+
+
 def report_runs(suite):
-    found = load_results(REFERENCE / suite)
-    return found[found["purpose"] == "report"]
+    return all_runs(suite).query("purpose == 'report'")
 
 
 def table(suite, task, cell="rnn"):
-    (found,) = [one for one in summarise(REFERENCE / suite).tables if one.task.startswith(task) and one.cell == cell]
+    (found,) = [one for one in summary_of(suite).tables if one.task.startswith(task) and one.cell == cell]
     return found
 
 
@@ -69,12 +95,12 @@ def test_every_reference_is_tested():
 @pytest.mark.parametrize("suite", ["cost", "relatives_cost", "gpu"])
 def test_cost_tables_follow_from_the_points(suite):
     for name, write in costs.FILES.items():
-        assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(load_costs(REFERENCE / suite))
+        assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(costs_of(suite))
 
 
 @pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 47)])
 def test_counted_exponents_agree_with_theory(suite, number):
-    lines = load_costs(REFERENCE / suite).lines
+    lines = costs_of(suite).lines
     assert len(lines) == number
     assert {line.scaling.verdict for line in lines} == {"agrees"}
 
@@ -82,7 +108,7 @@ def test_counted_exponents_agree_with_theory(suite, number):
 @each_suite
 @pytest.mark.parametrize(("name", "write"), [("table.md", markdown), ("table.csv", csv), ("table.tex", latex)])
 def test_tables_follow_from_the_records(suite, name, write):
-    assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(summarise(REFERENCE / suite))
+    assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(summary_of(suite))
 
 
 @each_suite
@@ -207,7 +233,7 @@ class TestOnline:
 
 class TestLiterature:
     def test_what_differs_has_a_reason(self):
-        found = compare(load_published(), Results.of(REFERENCE / "literature"))
+        found = compare(load_published(), results_of("literature"))
         rows = [row for one in found if one.setting.task for row in one.rows]
         assert {row.finding for row in rows} <= {"agrees", "differs"}
         assert all(row.published.reason for row in rows if row.finding == "differs")
@@ -217,32 +243,29 @@ class TestLiterature:
         assert curves[6000] > 0.4602 > curves[12000] > curves[30000]
 
     def test_the_comparison_follows_from_the_runs(self):
-        found = compare(load_published(), Results.of(REFERENCE / "literature"))
+        found = compare(load_published(), results_of("literature"))
         assert (REFERENCE / "literature" / "literature.md").read_text(encoding="utf-8") == comparison(found)
 
 
 @pytest.mark.parametrize("suite", [name for name in SUITES if load_suite(name).core_minutes])
 def test_a_suite_takes_about_as_long_as_it_says(suite):
     """Training alone is counted; measuring, and starting workers, come to as much again where runs are short."""
-    minutes = load_results(REFERENCE / suite)["wall_seconds"].sum() / 60
+    minutes = all_runs(suite)["wall_seconds"].sum() / 60
     assert 0.2 * load_suite(suite).core_minutes < minutes < load_suite(suite).core_minutes
 
 
 class TestVanishing:
-    def found(self):
-        return open_gradients(REFERENCE / "vanishing")
-
     def test_tables_follow_from_the_points(self):
-        assert (REFERENCE / "vanishing" / "table.md").read_text(encoding="utf-8") == gradient_tables(self.found())
+        assert (REFERENCE / "vanishing" / "table.md").read_text(encoding="utf-8") == gradient_tables(vanishing())
 
     def test_it_is_the_suite_that_ships(self):
-        assert self.found().suite == load_gradient_suite("vanishing")
+        assert vanishing().suite == load_gradient_suite("vanishing")
 
     def test_every_point_was_measured(self):
-        assert {record.status for record in self.found().records.values()} == {"done"}
+        assert {record.status for record in vanishing().records.values()} == {"done"}
 
     def test_reach_at_two_hundred_steps_is_in_the_textbooks_order(self):
-        reach = self.found().frame("reach").query("task.str.startswith('first_symbol') and moment == 'start'")
+        reach = vanishing().frame("reach").query("task.str.startswith('first_symbol') and moment == 'start'")
         gain = reach[reach["lag"] == reach["lag"].max()].groupby("cell")["gain"].median()
         order = ["rnn(init='orthogonal')", "lstm(forget_bias=1.0)", "gru", "lstm", "rnn"]
         assert list(gain.astype(float).sort_values(ascending=False).index) == order
