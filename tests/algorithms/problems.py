@@ -84,6 +84,9 @@ def third(values: Sequence[Any], number: int, of: int = 3) -> Sequence[Any]:
 thirds = pytest.mark.parametrize("of", [3, pytest.param(1, marks=pytest.mark.long)], ids=["thirds", "all"])
 """Of what is many times many each takes a third of the other in turn; all of it where it is asked for."""
 
+fifths = pytest.mark.parametrize("of", [5, pytest.param(1, marks=pytest.mark.long)], ids=["fifths", "all"])
+"""The same of twenty and more: each still meets every mask, loss and forcing."""
+
 
 def together(name: str, values: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """One test of all values of an argument: to deal a test out takes longer than most of these take to be run."""

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, LOSSES, Case, make_problem, shared_problem, third, thirds
+from problems import CASES, CELLS, LOSSES, Case, make_problem, shared_problem, fifths, third
 from torch.utils.flop_counter import FlopCounterMode
 
 from throughtime.algorithms.compiled.choose import available, kernels_of, torch_alone
@@ -70,7 +70,7 @@ def differ(problem, spec):
     return float((found - expected).abs().max())
 
 
-@thirds
+@fifths
 @pytest.mark.parametrize("cell", CELLS)
 def test_both_forms_give_the_same(cell, of):
     for number, case in enumerate(CASES):
