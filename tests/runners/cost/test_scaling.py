@@ -53,10 +53,10 @@ def counted(algorithm, cell, axis, sizes, **held):
 
 
 GRIDS = {
-    "T": ("length", [24, 48, 96], {"hidden_size": 8, "batch_size": 32}),
+    "T": ("length", [16, 32, 64], {"hidden_size": 8, "batch_size": 32}),
     "n, backward": ("hidden_size", [16, 32, 64], {"length": 60, "batch_size": 16}),
     "n, forward": ("hidden_size", [40, 60, 90], {"length": 2, "batch_size": 1}),
-    "B": ("batch_size", [16, 32, 64], {"length": 20, "hidden_size": 8}),
+    "B": ("batch_size", [16, 32, 64], {"length": 10, "hidden_size": 8}),
 }
 LINES = [(grid, "full") for grid in ("T", "n, backward", "B")]
 LINES += [(grid, "truncated(k1=4, k2=4)") for grid in ("T", "n, backward", "B")]
