@@ -148,6 +148,13 @@ TIES = [
 ]
 
 
+@pytest.fixture
+def nothing_collected(monkeypatch):
+    """Statsmodels collects the garbage of the whole process at each call."""
+    monkeypatch.setattr("gc.collect", lambda: 0)
+
+
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize("p", TIES)
 def test_holms_correction_is_that_of_statsmodels(p):
     assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
@@ -204,6 +211,7 @@ def test_so_many_seeds_that_the_best_scores_can_support_a_verdict(rows):
     assert needed == LEAST_SEEDS or beaten([[chances[1]], *[[1.0]] * (rows - 1)])[0] == 0
 
 
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize("p", TIES)
 def test_one_reference_each_is_beaten_by_holms_procedure(p):
     expected = multipletests(p, alpha=WRONGLY_BEATEN, method="holm")[0]
