@@ -74,8 +74,9 @@ class Pool:
 
 @contextmanager
 def jobs_here() -> Iterator[None]:
-    """In this block jobs are done without a worker, which takes seconds to start."""
+    """In this block jobs are done without a worker, which takes seconds to start, and figures are saved small."""
     from throughtime.runners.execution import local
+    from throughtime.runners.showing import saved
     from throughtime.runners.verify import run
 
     @contextmanager
@@ -85,6 +86,7 @@ def jobs_here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (local, run):
             patch.setattr(module, "worker_pool", pool)
+        patch.setattr(saved, "DPI", 20)
         yield
 
 

@@ -28,8 +28,8 @@ ELSEWHERE = {
 }
 
 SHORT = {
-    "budget = { steps = 1280 }\nseeds = 3": "budget = { steps = 160 }\nevaluations = 2\nseeds = 2",
-    "budget = { steps = 640 }\nevaluations = 4": "budget = { steps = 160 }\nevaluations = 2",
+    "budget = { steps = 1280 }\nseeds = 3": "budget = { steps = 80 }\nevaluations = 1\nseeds = 2",
+    "budget = { steps = 640 }\nevaluations = 4": "budget = { steps = 80 }\nevaluations = 1",
 }
 """What the pages' suites are trained for here: that they work, and what a table holds, do not depend on it."""
 
