@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, LOSSES, Case, make_problem, shared_problem, fifths, third
+from problems import CASES, CELLS, LOSSES, Case, fifths, make_problem, shared_problem, third
 from torch.utils.flop_counter import FlopCounterMode
 
 from throughtime.algorithms.compiled.choose import available, kernels_of, torch_alone
