@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import pytest
 
 from throughtime.runners.suite.config import RunConfig
 
-from ..warm import POSSIBLE, InBackground, warm_command, warm_command_in_background, warm_workers
+from ..warm import POSSIBLE, InBackground, in_a_copy, warm_command, warm_command_in_background, warm_workers
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -42,14 +43,19 @@ def environment() -> dict[str, str]:
 
 
 def told_by(script: Path, *words: object, patience: float) -> Any:
-    """What a script prints as JSON, in a process of its own that may take so many seconds."""
-    ended = subprocess.run(
-        [sys.executable, str(script), *map(str, words)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=patience,
-    )
+    """What a script prints as JSON, in a process that may take so many seconds, and begins as a copy of this one."""
+    given = [str(script), *map(str, words)]
+
+    def call() -> None:
+        sys.path.insert(0, str(script.parent))
+        sys.argv[:] = given
+        runpy.run_path(str(script), run_name="__main__")
+
+    if POSSIBLE:
+        ended = in_a_copy(call, given, Path.cwd(), patience)
+    else:
+        told = {"capture_output": True, "text": True, "timeout": patience}
+        ended = subprocess.run([sys.executable, *given], env=environment(), **told)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
