@@ -173,13 +173,16 @@ def warm_command(words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess
     return in_a_copy(call, ["throughtime", *words], cwd)
 
 
-def warm_command_in_background(words: Sequence[str], variables: Mapping[str, str]) -> InBackground:
-    """The command line in a copy of this process and with warm workers, which goes on by itself."""
+def warm_command_in_background(
+    words: Sequence[str], variables: Mapping[str, str], before: Callable[[], object] = lambda: None
+) -> InBackground:
+    """The command line in a copy of this process and with warm workers, which goes on by itself, after `before`."""
     from throughtime.runners.commands.cli import main
 
     def call() -> None:
         os.environ.update(variables)
         tempfile.tempdir = None
+        before()
         sys.argv[:] = ["throughtime", *words]
         with warm_workers():
             main()

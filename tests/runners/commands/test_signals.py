@@ -1,5 +1,6 @@
 """A request to end is an exception: nothing temporary stays, what is finished is kept, and the exit code tells."""
 
+import functools
 import os
 import shutil
 import signal
@@ -12,22 +13,14 @@ import pytest
 
 from throughtime.runners.commands import signals
 from throughtime.runners.commands.signals import Terminated, terminations
+from throughtime.runners.gate import check, times
 from throughtime.runners.records.git import git
 from throughtime.runners.records.record import Record
 from throughtime.runners.records.temporary import temporary_folder
 
-ROOT = Path(__file__).parents[3]
+from ...warm import POSSIBLE, warm_command_in_background
 
-ELSEWHERE = """
-import functools, sys
-from pathlib import Path
-from throughtime.runners.commands.cli import main
-from throughtime.runners.gate import check, times
-root = Path(sys.argv.pop(1))
-check.resolve, times.check = (functools.partial(one, root=root) for one in (check.resolve, times.check))
-main()
-"""
-"""The command line, of which tier 1 times another checkout."""
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -49,6 +42,19 @@ def hanging(tmp_path):
         git(root, *words)
     git(root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message", "one")
     return root
+
+
+@pytest.fixture
+def tier_1(hanging, place):
+    """Start tier 1, which times the hanging checkout."""
+    if not POSSIBLE:
+        pytest.skip("a process can't be copied here")
+
+    def elsewhere():
+        check.resolve, times.check = (functools.partial(one, root=hanging) for one in (check.resolve, times.check))
+
+    words = ["check", "--tier", "1", "--against", "HEAD"]
+    return lambda: warm_command_in_background(words, {"TMPDIR": str(place)}, elsewhere)
 
 
 def wait_until(true, process, seconds=120):
@@ -80,9 +86,8 @@ def timing(process, place):
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["to the command", "to all its processes"])
-def test_tier_1_that_is_ended_leaves_nothing(throughtime_in_background, hanging, place, group):
-    words = ["check", "--tier", "1", "--against", "HEAD"]
-    process = throughtime_in_background(hanging, *words, python=["-c", ELSEWHERE], TMPDIR=str(place))
+def test_tier_1_that_is_ended_leaves_nothing(tier_1, hanging, place, group):
+    process = tier_1()
     wait_until(lambda: timing(process, place), process)
     assert end(process, group=group) == (
         143,
@@ -92,9 +97,8 @@ def test_tier_1_that_is_ended_leaves_nothing(throughtime_in_background, hanging,
     assert len(git(hanging, "worktree", "list").splitlines()) == 1
 
 
-def test_tier_1_that_is_killed_leaves_nothing_after_the_next(throughtime_in_background, hanging, place, monkeypatch):
-    words = ["check", "--tier", "1", "--against", "HEAD"]
-    process = throughtime_in_background(hanging, *words, python=["-c", ELSEWHERE], TMPDIR=str(place))
+def test_tier_1_that_is_killed_leaves_nothing_after_the_next(tier_1, hanging, place, monkeypatch):
+    process = tier_1()
     wait_until(lambda: timing(process, place), process)
     end(process, signal.SIGKILL, group=True)
     assert len(git(hanging, "worktree", "list").splitlines()) == 1
