@@ -65,7 +65,7 @@ def shortened(text):
 def execute(throughtime_here, monkeypatch):
     """Execute a line as a shell does: throughtime here, pytest in a copy of this process, all else by itself.
 
-    What is verified is so on one cell; tests/runners/verify has every check, of algorithms like these, on all of them.
+    What is verified is so on one cell; tests/runners/commands/test_new.py verifies a written algorithm on all of them.
     """
     monkeypatch.setattr(problems, "CELLS", problems.CELLS[:1])
     monkeypatch.setenv("COLUMNS", "120")
