@@ -133,12 +133,12 @@ def test_mistake_in_a_suite(refused, suite_file, mistake):
 
 def test_unknown_suite(refused):
     message = refused("run", "quikstart")
-    assert "did you mean 'quickstart'? There is: forcing, influence_balancing, literature, online" in message
+    assert "did you mean 'quickstart'? There is: core, forcing, influence_balancing, literature" in message
 
 
 def test_missing_suite_file(refused):
     message = refused("run", "nowhere.toml")
-    assert "there is no suite file 'nowhere.toml'; built-in suites: forcing, influence_balancing, literature" in message
+    assert "there is no suite file 'nowhere.toml'; built-in suites: core, forcing, influence_balancing" in message
 
 
 def test_suite_file_that_is_not_text(refused, tmp_path):

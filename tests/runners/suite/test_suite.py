@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from throughtime.parts.specs import parse_spec
 from throughtime.runners.suite.experiment import TUNING_SEED
 from throughtime.runners.suite.ladder import Choice
 from throughtime.runners.suite.suite import load_suite, parse_suite, suite_names
@@ -104,7 +105,7 @@ def test_every_built_in_suite_has_the_controls(name):
     streams = ("influence_balancing", "literature")  # there an update after every step is the point
     ceiling = "rtrl" if name in streams else "full"
     for experiment in load_suite(name).experiments:
-        assert {ceiling, "readout_only"} <= set(experiment.algorithms)
+        assert {ceiling, "readout_only"} <= {parse_spec(algorithm)[0] for algorithm in experiment.algorithms}
 
 
 def test_a_missing_field_is_told_with_its_experiment():
