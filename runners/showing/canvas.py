@@ -215,11 +215,22 @@ def _lowest(cluster: list[float], gap: float) -> float:
     return min(max(sum(cluster) / len(cluster) - extent / 2, 0.0), 1.0 - extent)
 
 
-def plain_log(axis: "Axis", lowest: float = 1.0, highest: float = 1.0) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def plain_log(axis: "Axis") -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5, or at the powers of 10 alone where there are many.
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 1e3 * lowest else (1,), numticks=12))
+    Where fewer than two of these are in view, a few round numbers stand in for them, far enough apart to be read.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    class AsManyAsAreRead(LogLocator):
+        def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+            if vmax >= 1e3 * vmin:
+                return LogLocator(numticks=12).tick_values(vmin, vmax)
+            ticks = super().tick_values(vmin, vmax)
+            in_view = sum(vmin <= tick <= vmax for tick in ticks)  # of less than a decade LogLocator's are linear
+            return ticks if vmax > 10 * vmin or 2 <= in_view <= 4 else MaxNLocator(4).tick_values(vmin, vmax)
+
+    axis.set_major_locator(AsManyAsAreRead(subs=(1, 2, 5), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

@@ -86,5 +86,5 @@ def _references(ax: "Axes", panel: "Panel", scores: list[float]) -> None:
     values = [*scores, *(value for reference in shown for value in reference.by_lead)]
     if panel.better == "lower" and values and min(values) > 0 and max(values) > 5 * min(values):
         ax.set_yscale("log")
-        plain_log(ax.yaxis, min(values), max(values))
+        plain_log(ax.yaxis)
     name_at_edge(ax, [Level(reference.name, reference.by_lead[-1], reference.kind) for reference in shown])

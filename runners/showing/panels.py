@@ -71,7 +71,7 @@ class Panel:
         shown = [*scores, *(value for value in known if value > 0 or not scores)]
         if self.better == "lower" and shown and min(shown) > 0 and max(shown) > 5 * min(shown):
             ax.set_yscale("log")
-            plain_log(ax.yaxis, min(shown), max(shown))
+            plain_log(ax.yaxis)
 
     def of(self, rows: "ByRun") -> pd.DataFrame:
         """The rows that belong to this panel."""

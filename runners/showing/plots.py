@@ -145,7 +145,7 @@ def _curves(drawing: Drawing, x: str, label: str) -> "Figure":
             nothing(ax)
         if x == "seconds" and len(frame) and drawing.timed_on:
             ax.set_xscale("log")
-            plain_log(ax.xaxis, float(frame[x].min()), float(frame[x].max()))
+            plain_log(ax.xaxis)
         if x == "steps":
             whole_numbers(ax.xaxis)
         ax.set_xlabel(label)
