@@ -2,20 +2,28 @@
 
 from collections.abc import Callable
 
+from pages.core import core
 from pages.cost import cost, relatives
 from pages.forcing import forcing
 from pages.gpu import same_scores, times
 from pages.literature import literature
 from pages.many_machines import many
 from pages.misconceptions import numbers, verdicts
-from pages.readme import which
+from pages.quickstart import which
 from pages.real import coverage, real, whole_table
 from pages.relatives import table, told
+from pages.situations import situations
 from pages.words import ROOT
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"which": which, "relatives told": told, "gpu": same_scores},
-    "docs/results.md": {"quickstart table": whole_table, "coverage": coverage, "real": real},
+    "README.md": {"situations": situations, "relatives told": told, "gpu": same_scores},
+    "docs/results.md": {
+        "quickstart table": whole_table,
+        "which": which,
+        "core": core,
+        "coverage": coverage,
+        "real": real,
+    },
     "docs/relatives.md": {"relatives told": told, "relatives table": table},
     "docs/literature.md": {"literature": literature},
     "docs/forcings.md": {"forcing": forcing},

@@ -26,7 +26,17 @@ from throughtime.runners.showing.tables import csv, latex, markdown
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
 ON_A_GPU = {"quickstart_gpu": "quickstart"}
-SUITES = ["quickstart", "forcing", "real", "influence_balancing", "relatives", "truncation", "online", "literature"]
+SUITES = [
+    "quickstart",
+    "core",
+    "forcing",
+    "real",
+    "influence_balancing",
+    "relatives",
+    "truncation",
+    "online",
+    "literature",
+]
 LABORATORIES = ["cost", "relatives_cost", "gpu", "gate", "vanishing", "many", "statistics"]
 SIX = {"full", "truncated", "online", "stochastic", "rtrl", "readout_only"}
 TWO_LAG = "two_lag(length=16)"
@@ -82,6 +92,10 @@ def report_runs(suite):
 def table(suite, task, cell="rnn"):
     (found,) = [one for one in summary_of(suite).tables if one.task.startswith(task) and one.cell == cell]
     return found
+
+
+def row_of(one, algorithm):
+    return next(row for row in one.rows if row.name.startswith(algorithm))
 
 
 def best_score(suite, task, cell):
@@ -172,6 +186,23 @@ class TestQuickstart:
 
     def test_the_network_beats_the_classical_baseline_on_sunspots(self):
         assert any(row.verdict == "beats AR(9)" for row in table("quickstart", "sunspots").rows)
+
+
+class TestCore:
+    def test_nine_seeds_of_every_row_are_done(self):
+        assert set(report_runs("core")["status"]) == {"done"}
+        assert {len(row.by_seed) for one in summary_of("core").tables for row in one.rows if row.kind == "run"} == {9}
+
+    def test_sums_over_a_hundred_steps_need_a_gate(self):
+        sums = [one for one in summary_of("core").tables if one.task == "adding(length=100)"]
+        assert {one.cell for one in sums if row_of(one, "full").beaten} == {"gru"}
+
+    @pytest.mark.parametrize("length", [100, 200])
+    def test_where_a_gate_keeps_what_the_gradient_does_not_reach_truncation_learns_and_learns_less(self, length):
+        cut = row_of(table("core", f"adding(length={length})", "gru"), "truncated")
+        assert cut.beaten
+        assert cut.difference.supported
+        assert cut.difference.interval.mean > 0
 
 
 class TestForcing:

@@ -1,75 +1,90 @@
 """README's first table: each situation's answer follows from the tables' scores and verdicts, with tables made up."""
 
-from pages.situations import CUT, little_memory, long_dependency, series, stream
+import pytest
+from pages.situations import CUT, answers, little_memory, to_beat
 
 from throughtime.runners.showing.statistics import Difference, Interval
 from throughtime.runners.showing.summary import Row, TaskTable
 from throughtime.runners.showing.verdicts import NOT_LEARNED
 from throughtime.tasks import Metric, Reference
 
-
-def row(name, mean, *, kind="run", verdict="beats the floor", worse=None, memory=100.0):
-    difference = None if worse is None else Difference(Interval(0.1, 0.1, 0.1, 9), 0.01, worse)
-    score = Interval(mean, mean, mean, 9)
-    return Row(name, kind, score, verdict=verdict, difference=difference, costs={"peak_bytes": memory})
+CONTROL = "readout_only(update_every=None)"
 
 
-def table(task, cell, *rows, better="lower", protocol=""):
+def row(name, mean, *, kind="run", verdict="beats the floor", beaten=(), worse=False, memory=100.0):
+    difference = Difference(Interval(0.1, 0.1, 0.1, 9), 0.01, worse)
+    score, costs = Interval(mean, mean, mean, 9), {"peak_bytes": memory}
+    return Row(name, kind, score, verdict=verdict, beaten=beaten, difference=difference, costs=costs)
+
+
+def table(task, cell, *rows, better="lower"):
     sign = 1 if better == "lower" else -1
-    ranked = tuple(sorted(rows, key=lambda one: sign * one.score.mean))
-    return TaskTable(task, cell, Metric("error", better), Reference("chance", 1.0, "floor", ""), None, protocol, ranked)
+    ranked = tuple(sorted((*rows, row("chance", 1.0, kind="floor")), key=lambda one: sign * one.score.mean))
+    return TaskTable(task, cell, Metric("error", better), Reference("chance", 1.0, "floor", ""), None, "", ranked)
 
 
 def three(task, cell, full, cut, control, **options):
-    rows = [row("full", full), row(CUT, cut, worse=cut > full), row("readout_only(update_every=None)", control)]
-    return table(task, cell, *rows, **options)
+    return table(task, cell, row("full", full), row(CUT, cut), row(CONTROL, control), **options)
 
 
-def test_a_long_dependency_takes_what_is_best_on_most_tasks_over_all_cells():
+def test_each_task_is_answered_by_the_best_of_all_cells():
     tables = [
         three("a", "rnn", 0.9, 0.8, 0.95),
         three("a", "gru", 0.1, 0.5, 0.96),
-        three("b", "gru", 0.2, 0.3, 0.97),
-        three("c", "gru", 0.4, 0.3, 0.98),
+        three("b", "gru", 0.4, 0.3, 0.98),
     ]
-    take, told = long_dependency(tables)
-    assert take == "`full`, the best on 2 of 3 tasks"
-    first, *_ = told.split(".<br>")
-    assert first == f"a (error): 0.1 by `full` on gru; 0.5 by `{CUT}` on gru; 0.95 by a readout alone; floor 1"
+    assert [list(line.values()) for line in answers("a riddle", tables)] == [
+        ["a riddle", "a, error ↓", "`full` on gru: 0.1", "0.5", "0.95", "chance: 1, undecided"],
+        ["", "b, error ↓", f"`{CUT}` on gru: 0.3", "0.3", "0.98", "chance: 1, undecided"],
+    ]
 
 
 def test_of_accuracies_the_best_is_the_highest():
-    assert long_dependency([three("a", "gru", 0.9, 0.2, 0.1, better="higher")])[1].startswith(
-        "a (error): 0.9 by `full`"
-    )
+    (line,) = answers("a riddle", [three("a", "gru", 0.9, 0.2, 0.1, better="higher")])
+    assert (line["task"], line["take"]) == ("a, error ↑", "`full` on gru: 0.9")
+
+
+def test_another_truncation_is_shown_with_its_windows_only_where_the_usual_one_is_not():
+    other = row("truncated(k1=3, k2=4)", 0.1)
+    (line,) = answers("a riddle", [table("a", "gru", row("full", 0.2), other, row(CONTROL, 0.3))])
+    assert line[f"`{CUT}`"] == "(k1=3, k2=4): 0.1"
+    (line,) = answers("a riddle", [table("a", "gru", row("full", 0.2), other, row(CUT, 0.25), row(CONTROL, 0.3))])
+    assert line[f"`{CUT}`"] == "0.25"
+
+
+def test_a_task_without_the_control_is_not_answered():
+    with pytest.raises(ValueError, match="a has no row of readout_only"):
+        answers("a riddle", [table("a", "gru", row("full", 0.2), row(CUT, 0.25))])
+
+
+@pytest.mark.parametrize(
+    ("mean", "beaten", "told"),
+    [
+        (0.1, ("chance", "AR(9)"), "AR(9): 0.3, beaten"),
+        (0.1, ("chance",), "AR(9): 0.3, undecided"),
+        (0.5, ("chance",), "AR(9): 0.3, not beaten"),
+    ],
+)
+def test_what_is_to_be_beaten_is_the_best_reference_that_is_no_optimum(mean, beaten, told):
+    first = row("full", mean, beaten=beaten)
+    known = [row("AR(9)", 0.3, kind="baseline"), row("AR(2)", 0.4, kind="baseline"), row("truth", 0, kind="optimum")]
+    assert to_beat(first, table("a", "gru", first, *known)) == told
 
 
 def test_little_memory_is_judged_where_full_bptt_learns_and_by_tests():
-    tables = [
-        table("a(length=3)", "rnn", row("full", 0.1), row(CUT, 0.2, worse=True, memory=50.0)),
-        table("b", "rnn", row("full", 0.1), row(CUT, 0.2, worse=False, memory=10.0)),
-        table("c", "rnn", row("full", 0.1, verdict=NOT_LEARNED), row(CUT, 0.2, worse=True)),
-        table("d", "rnn", row("full", 0.1), row("rtrl", 0.1)),
-    ]
-    said = "0.30 of `full`'s memory (median); not found worse than `full` on 1 of 2 tables that it learns; worse on a"
-    assert little_memory(tables) == (f"`{CUT}`", said)
+    def both(task, cut_worse, cut_memory, verdict="beats the floor"):
+        cut, control = row(CUT, 0.2, worse=cut_worse, memory=cut_memory), row(CONTROL, 0.2, worse=True, memory=5.0)
+        return table(task, "rnn", row("full", 0.1, verdict=verdict), cut, control)
+
+    tables = [both("a", True, 50.0), both("b", False, 10.0), both("c", True, 1.0, verdict=NOT_LEARNED)]
+    line = [*little_memory("a small machine", tables).values()]
+    assert line[:2] == ["a small machine", "the 2 tables of `core` that `full` learns"]
+    assert line[3:] == ["0.30 of its memory; found worse on 1", "0.05 of its memory; found worse on 2", "–"]
 
 
-def test_a_stream_is_told_by_each_protocol():
-    rows = [row("full", 0.2), row("rtrl", 0.1)]
-    tables = [
-        table("a", "rnn", *rows, protocol="16 units; equal budget: 6,400 time steps for every algorithm; adam"),
-        table("a", "rnn", row("full", 0.1), protocol="equal budget: 1.0 seconds for every algorithm"),
-        table("a", "rnn(gain=0.95)", row("uoro", 0.0), protocol="equal budget: 1.0 seconds for every algorithm"),
-    ]
-    told = "a: equal time steps: 0.1 by `rtrl`, 0.2 by `full`.<br>equal seconds: 0.1 by `full`"
-    assert stream(tables) == ("`rtrl`, the best by 1 of 2 protocols", told)
-
-
-def test_a_series_is_told_beside_the_best_classical_method():
-    known = row("AR(9)", 0.3, kind="baseline")
-    tables = [
-        table("a", "rnn", row("full", 0.5), known),
-        table("a", "gru", row("snap", 0.2, verdict="beats AR(9)"), known),
-    ]
-    assert series(tables) == ("`snap`", "a (error): 0.2 by `snap` on gru (beats AR(9)); 0.3 by AR(9)")
+def test_where_accuracies_are_lower_they_are_worse():
+    cut = row(CUT, 0.9, worse=True)  # its difference is +0.1: better
+    line = little_memory(
+        "a small machine", [table("a", "rnn", row("full", 0.8), cut, row(CONTROL, 0.1), better="higher")]
+    )
+    assert line[f"`{CUT}`"].endswith("found worse on 0")

@@ -1,7 +1,7 @@
 """What the pages say of tables: no more than the tables' own verdicts, with tables that are made up."""
 
 import pytest
-from pages.readme import answer, cheapest
+from pages.quickstart import answer, cheapest
 from pages.real import networks_and_classics
 from pages.words import markdown
 

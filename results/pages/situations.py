@@ -1,6 +1,5 @@
-"""README: which algorithm when, a situation a row, each answered from the suites that have it."""
+"""README: which algorithm when, a situation and task a row, each answered from the suites that have it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -10,99 +9,93 @@ from throughtime.runners.showing.verdicts import NOT_LEARNED
 
 from .words import REFERENCE, listed, markdown
 
-LONG = ("adding(length=100)", "temporal_order", "two_lag(a=10, b=24, length=48)", "copy(symbols=4)")
+LONG = (
+    "adding(length=100)",
+    "temporal_order",
+    "two_lag(a=10, b=24, length=48)",
+    "copy(symbols=4)",
+    "digits(view='pixels')",
+)
 """Tasks of `core` whose dependencies are of 20 to 100 steps: one row of the answer each."""
 
 CUT = "truncated(k1=10, k2=10)"
 CONTROL = "readout_only"
+COLUMNS = ("you have", "task", "take", f"`{CUT}`", "a readout alone", "to beat")
 
 
 def situations() -> str:
     """What a reader may have, what to take, and by how much."""
     core = summarise(REFERENCE / "core").tables
-    rows = [{"you have": have, "take": take, "by how much": told} for have, (take, told) in _answers(core).items()]
+    online, stream = summarise(REFERENCE / "online").tables, summarise(REFERENCE / "literature").tables
+    per_second = [table for table in online if "seconds for every algorithm" in table.protocol]
+    rows = [
+        *answers("a dependency of 20 to 100 steps", [table for table in core if table.task in LONG]),
+        little_memory("too little memory for whole sequences", core),
+        *answers("one stream, learned from at every step", stream),
+        *answers("sequences, and a limit of seconds", per_second),
+        *answers("a chaotic series", [table for table in core if table.task.startswith("lorenz")]),
+        *answers("a short real series", [table for table in core if table.task.startswith("sunspots")]),
+    ]
     return f"{markdown(rows)}\n\n{_limits()}"
 
 
-def _answers(core: Sequence[TaskTable]) -> dict[str, tuple[str, str]]:
-    return {
-        "a dependency of 20 to 100 steps": long_dependency([table for table in core if table.task in LONG]),
-        "too little memory for whole sequences": little_memory(core),
-        "a stream that is learned from at every step": stream(summarise(REFERENCE / "online").tables),
-        "a chaotic series": series([table for table in core if table.task.startswith("lorenz")]),
-        "a short real series": series([table for table in core if table.task.startswith("sunspots")]),
-    }
-
-
-def long_dependency(tables: Sequence[TaskTable]) -> tuple[str, str]:
-    """The algorithm that is best on most tasks, and on each task the best, the cut one, the control and the floor."""
-    told, best = [], Counter[str]()
+def answers(have: str, tables: Sequence[TaskTable]) -> list[dict[str, str]]:
+    """A row for each task: over all cells the best run, cut one and control, and what is to be beaten."""
+    rows = []
     for task in dict.fromkeys(table.task for table in tables):
         ranked = _ranked([table for table in tables if table.task == task])
-        (first, on), floor = ranked[0], ranked[0][1].floor
-        best[first.name] += 1
-        cut, control = (next(one for one in ranked if one[0].name.startswith(name)) for name in (CUT, CONTROL))
-        assert floor is not None
-        told.append(
-            f"{task} ({on.metric.name}): {_score(first, on)} by `{first.name}` on {on.cell}; {_score(*cut)} by `{CUT}` "
-            f"on {cut[1].cell}; {_score(*control)} by a readout alone; floor {floor.value:.3g}"
-        )
-    (name, times), *_ = best.most_common()
-    return f"`{name}`, the best on {times} of {len(told)} tasks", ".<br>".join(told)
+        (first, on), *_ = ranked
+        cut, control = _first(ranked, CUT, "truncated"), _first(ranked, CONTROL)
+        of_cut = "" if cut.name == CUT else f"{cut.name.removeprefix('truncated')}: "
+        arrow = "↓" if on.metric.better == "lower" else "↑"
+        take = f"`{first.name}` on {_plain(on.cell)}: {_score(first)}"
+        values = (f"{task}, {on.metric.name} {arrow}", take, of_cut + _score(cut), _score(control))
+        rows.append(dict(zip(COLUMNS, ("" if rows else have, *values, to_beat(first, on)), strict=True)))
+    return rows
 
 
-def little_memory(tables: Sequence[TaskTable]) -> tuple[str, str]:
-    """On how many of the tables in which full BPTT learns truncation is not found worse, and its memory in full's."""
-    learned = [table for table in tables if _row(table, "full").verdict != NOT_LEARNED and _has(table, CUT)]
-    worse = [table for table in learned if _worse(table, _row(table, CUT))]
-    shares = [
-        (_row(table, CUT).costs["peak_bytes"] or 0) / (_row(table, "full").costs["peak_bytes"] or 1)
-        for table in learned
-    ]
-    names = listed(list(dict.fromkeys(table.task.partition("(")[0] for table in worse)))
-    held = f"not found worse than `full` on {len(learned) - len(worse)} of {len(learned)} tables that it learns"
-    return f"`{CUT}`", f"{median(shares):.2f} of `full`'s memory (median); {held}; worse on {names}"
+def to_beat(row: Row, table: TaskTable) -> str:
+    """The best of the floor and the classical methods, and whether a test finds the row before it."""
+    known = [one for one in table.rows if one.kind in ("floor", "baseline") and one.score is not None]
+    best = min(known, key=lambda one: _sign(table) * _mean(one))
+    ahead = _sign(table) * (_mean(best) - _mean(row)) > 0
+    told = "beaten" if best.name in row.beaten else "undecided" if ahead else "not beaten"
+    return f"{best.name}: {_score(best)}, {told}"
 
 
-def stream(tables: Sequence[TaskTable]) -> tuple[str, str]:
-    """The best of each protocol on the cell that forgets."""
-    plain = [table for table in tables if table.cell == "rnn"]
-    firsts = [(_runs(table)[0], table) for table in plain]
-    (name, times), *_ = Counter(row.name for row, _ in firsts).most_common()
-    told = [
-        f"equal {_budget(table)}: {_score(row, table)} by `{row.name}`"
-        + ("" if row.name == "full" else f", {_score(_row(table, 'full'), table)} by `full`")
-        for row, table in firsts
-    ]
-    task = plain[0].task
-    return f"`{name}`, the best by {times} of {len(firsts)} protocols", f"{task}: " + ".<br>".join(told)
+def little_memory(have: str, tables: Sequence[TaskTable]) -> dict[str, str]:
+    """Where full BPTT learns: the memory of truncation and of the control in full's, and where they aren't worse."""
+    learned = [table for table in tables if _row(table, "full").verdict != NOT_LEARNED]
+    told = (_beside_full(name, learned) for name in (CUT, CONTROL))
+    task = f"the {len(learned)} tables of `core` that `full` learns"
+    return dict(zip(COLUMNS, (have, task, "`full` where it fits", *told, "–"), strict=True))
 
 
-def _budget(table: TaskTable) -> str:
-    """What all algorithms of a table have as much of: "updates", from "…; equal budget: 1,600 updates for every …"."""
-    return table.protocol.partition("equal budget: ")[2].partition(" for every")[0].partition(" ")[2]
+def _beside_full(name: str, tables: Sequence[TaskTable]) -> str:
+    pairs = [(_row(table, "full"), _row(table, name), table) for table in tables]
+    share = median((row.costs["peak_bytes"] or 0) / (full.costs["peak_bytes"] or 1) for full, row, _ in pairs)
+    worse = sum(_worse(table, row) for _, row, table in pairs)
+    return f"{share:.2f} of its memory; found worse on {worse}"
 
 
-def series(tables: Sequence[TaskTable]) -> tuple[str, str]:
-    """For each task the best run and the best classical method, and whether a test finds the one before the other."""
-    told, best = [], Counter[str]()
-    for task in dict.fromkeys(table.task for table in tables):
-        row, on = _ranked([table for table in tables if table.task == task])[0]
-        classic = next(one for one in on.rows if one.kind == "baseline")
-        best[row.name] += 1
-        told.append(
-            f"{task} ({on.metric.name}): {_score(row, on)} by `{row.name}` on {on.cell} ({row.verdict}); "
-            f"{_score(classic, on)} by {classic.name}"
-        )
-    (name, times), *_ = best.most_common()
-    most = f", the best on {times} of {len(told)}" if len(told) > 1 else ""
-    return f"`{name}`{most}", ".<br>".join(told)
+def _plain(cell: str) -> str:
+    """A cell as a line of a table has room for it."""
+    return "an orthogonal rnn" if "orthogonal" in cell else cell
 
 
 def _ranked(tables: Sequence[TaskTable]) -> list[tuple[Row, TaskTable]]:
     """The run rows of several tables of one task, from the best."""
     rows = [(row, table) for table in tables for row in _runs(table)]
-    return sorted(rows, key=lambda one: _sign(one[1]) * one[0].score.mean if one[0].score else 0.0)
+    return sorted(rows, key=lambda one: _sign(one[1]) * _mean(one[0]))
+
+
+def _first(ranked: Sequence[tuple[Row, TaskTable]], *names: str) -> Row:
+    """The best of the rows whose names begin so, by the first of the names that there is."""
+    for name in names:
+        for row, _ in ranked:
+            if row.name.startswith(name):
+                return row
+    raise ValueError(f"{ranked[0][1].task} has no row of {' or '.join(names)}")
 
 
 def _sign(table: TaskTable) -> int:
@@ -113,12 +106,8 @@ def _runs(table: TaskTable) -> list[Row]:
     return [row for row in table.rows if row.kind == "run" and row.score is not None]
 
 
-def _has(table: TaskTable, name: str) -> bool:
-    return any(row.name == name for row in _runs(table))
-
-
 def _row(table: TaskTable, name: str) -> Row:
-    return next(row for row in _runs(table) if row.name == name)
+    return next(row for row in _runs(table) if row.name.startswith(name))
 
 
 def _worse(table: TaskTable, row: Row) -> bool:
@@ -127,9 +116,13 @@ def _worse(table: TaskTable, row: Row) -> bool:
     return bool(row.difference.supported) and _sign(table) * row.difference.interval.mean > 0
 
 
-def _score(row: Row, table: TaskTable) -> str:
+def _mean(row: Row) -> float:
     assert row.score is not None
-    return f"{row.score.mean:.3g}"
+    return row.score.mean
+
+
+def _score(row: Row) -> str:
+    return f"{_mean(row):.3g}"
 
 
 def _limits() -> str:
@@ -138,9 +131,10 @@ def _limits() -> str:
     units = sorted({one.hidden_size for one in suite.experiments})
     seeds = min(one.seeds for one in suite.experiments)
     return (
-        f"Test scores over {seeds} seeds; [docs/results.md](docs/results.md#long-dependencies-and-series) has all "
-        "cells and links every row, with its interval and its costs.\n\n"
-        f"**What this does not show.** Networks of {listed([str(size) for size in units])} units, budgets of seconds: "
-        "larger networks and longer training may rank otherwise. What a test over so few seeds does not find is not "
-        "proven equal. A score on a short series is the score on those years."
+        'Mean test scores, each on the cell that suits it best; "take" is the best mean, which other seeds may put '
+        "behind its neighbours. [docs/results.md](docs/results.md#long-dependencies-and-series) has every cell, with "
+        "intervals, costs and tests.\n\n"
+        f"**What this does not show.** {seeds} seeds, {listed([str(size) for size in units])} units, budgets of "
+        "seconds: larger networks and longer training may rank otherwise. What a test over so few seeds does not find "
+        "is not proven equal. A score on a short series is the score on those years."
     )
