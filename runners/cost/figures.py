@@ -126,7 +126,7 @@ def _panel(ax: "Axes", lines: list[Line], axis: Axis, shown: Shown, known: dict[
     ax.set_xticks([], minor=True)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_ylim(min(drawn) / 1.6, max(drawn) * 1.6)
-    plain_log(ax.yaxis, min(drawn), max(drawn))
+    plain_log(ax.yaxis)
     ax.set(xlabel=SIZES[axis], ylabel=shown.label)
 
 

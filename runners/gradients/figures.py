@@ -137,8 +137,7 @@ def _log_log(ax: "Axes") -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     plain_log(ax.xaxis)
-    low, high = ax.get_ylim()
-    plain_log(ax.yaxis, low, high)
+    plain_log(ax.yaxis)
 
 
 def _truncation(drawing: Drawing) -> "Figure":
@@ -267,7 +266,7 @@ def _norms(drawing: Drawing) -> "Figure":
             ax.fill_between(share, rows["q10"], rows["q90"], color=look.colour, alpha=0.1, linewidth=0)
         if len(frame):
             ax.set_yscale("log")
-            plain_log(ax.yaxis, *ax.get_ylim())
+            plain_log(ax.yaxis)
         else:
             nothing(ax)
         ax.set(xlabel="share of the run's updates (first seed)", ylabel="gradient norm")
