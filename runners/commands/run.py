@@ -98,7 +98,11 @@ def _announcement(title: str, outlook: "Outlook", directory: str, where: str, de
     lines = [title, f"{runs}; {where} on {device}; results in {directory}"]
     lines += [f"expected: {_expected(outlook.core_minutes, workers)}"] if outlook.core_minutes else []
     many = "1 row takes" if outlook.open == 1 else f"{outlook.open} rows take"
-    lines += [f"{many} more runs to tune where the best learning rate is at an end"] if outlook.open else []
+    lines += (
+        [f"{many} more runs to tune where the best learning rate is at an end, or all are alike"]
+        if outlook.open
+        else []
+    )
     lines += [f"{outlook.doubted} records did not agree with themselves: run again"] if outlook.doubted else []
     lines += [f"left out by --only: {outlook.left_out} rows"] if outlook.left_out else []
     lines += [f"skipped: {task}: {reason}" for task, reason in outlook.skipped.items()]

@@ -55,12 +55,11 @@ def tuning_of(row: Row, records: Records) -> Tuning:
         if any(job.key not in records for job in found.jobs):
             return found
         scores = {choice: [records[job.key].validation for job in jobs] for choice, jobs in tried.items()}
-        best = row.group.choose(scores)
-        further = experiment.ladder.further(found.rates, best.learning_rate) if experiment.ladder else None
+        further = row.group.further(scores)
         # Where all broke a smaller rate would break too; where one diverged it may not.
         lost = bool(found.failure) and all(records[job.key].status != "diverged" for job in found.jobs)
         if further is None or lost:
-            return found if found.failure else replace(found, choice=best)
+            return found if found.failure else replace(found, choice=row.group.choose(scores))
         tried |= {choice: row.tuning[choice] for choice in experiment.points([further])}
 
 

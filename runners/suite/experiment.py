@@ -31,7 +31,7 @@ from throughtime.parts.specs import parse_spec
 from throughtime.tasks import TASKS, Task, make_task
 
 from .config import Budget, RunConfig
-from .ladder import LEAST_SEEDS, Choice, Ladder, Scores, best_of, read_rates
+from .ladder import LEAST_SEEDS, Choice, Ladder, Scores, best_of, costs_of, read_rates
 from .written import Count, Finite, Specs, distinct
 
 TUNING_SEED = 1_000_000
@@ -215,7 +215,16 @@ class Group:
     def choose(self, scores: Scores) -> Choice:
         """The point with the best mean validation score, of a list the smallest on ties: `best_of`."""
         tried = {choice: scores.get(choice, []) for choice in dict.fromkeys([*self.experiment.grid, *scores])}
-        return best_of(tried, task_class(self.task).metric.better, inner=self.experiment.ladder is not None)
+        return best_of(tried, self._better, inner=self.experiment.ladder is not None)
+
+    def further(self, scores: Scores) -> float | None:
+        """The learning rate to try next, by what is known of those of a ladder; None of a list, and where it ends."""
+        ladder = self.experiment.ladder
+        return ladder and ladder.further(costs_of(scores, self._better), self.choose(scores).learning_rate)
+
+    @property
+    def _better(self) -> str:
+        return task_class(self.task).metric.better
 
     def _config(self, choice: Choice, seed: int, purpose: Literal["tuning", "report"], device: str) -> RunConfig:
         e = self.experiment

@@ -3,6 +3,9 @@
 A ladder's rates are 1 and 3 times the powers of ten, so a step is a factor of about 3 and a key reads well. Three of
 them are tried first. While the best stands at an end of what was tried, the next rate beyond it is tried too, until
 the best has a neighbour on either side or the ladder's limit is met. A rate that diverged is a neighbour too.
+
+Scores that are all alike tell of no direction: which of them is best is luck, and often none has learned anything. A
+budget is most often too short for a small rate, so the ladder goes on upwards until one differs.
 """
 
 import functools
@@ -16,6 +19,9 @@ from throughtime.parts.specs import nearest
 
 LEAST_SEEDS = 3
 """Of the tuning by a ladder: it goes where the best rate points, and the luck of one seed would lead it astray."""
+
+ALIKE = 0.1
+"""By how much of the best mean score the others differ at most where they are alike."""
 
 End = Literal["", "lowest", "highest"]
 """Of the rates tried, where a rate stands; empty: between others."""
@@ -66,20 +72,30 @@ class Ladder(BaseModel):
         place = self.rungs.index(self.start) if self.start in self.rungs else 0
         return self.rungs[max(place - 1, 0) : place + 2]
 
-    def further(self, tried: Collection[float], best: float) -> float | None:
-        """The rate to try next: beyond the best where that is an end; None where it is not, or the limit is met.
+    def further(self, costs: Mapping[float, float], best: float) -> float | None:
+        """The rate to try next: beyond the best where that is an end, and upwards where all are alike; None where
+        neither holds, or the limit is met.
+
+        Args:
+            costs: of each rate that was tried, lower is better; infinite where a run failed.
+            best: the rate that would be chosen.
 
         >>> ladder = Ladder(start=0.003, least=0.001, most=1)
-        >>> ladder.further([0.001, 0.003, 0.01], 0.01), ladder.further([0.001, 0.003, 0.01], 0.001)
+        >>> ladder.further({0.001: 9, 0.003: 5, 0.01: 2}, 0.01), ladder.further({0.001: 2, 0.003: 5, 0.01: 9}, 0.001)
         (0.03, None)
+        >>> ladder.further({0.001: 0.165, 0.003: 0.166, 0.01: 0.167}, 0.001)
+        0.03
         """
-        place = self.rungs.index(best) + {"lowest": -1, "": 0, "highest": 1}[end_of(best, tried)]
+        if are_alike([*costs.values()]) and max(costs) < self.rungs[-1]:
+            best = max(costs)
+        place = self.rungs.index(best) + {"lowest": -1, "": 0, "highest": 1}[end_of(best, costs)]
         found = self.rungs[place] if 0 <= place < len(self.rungs) else best
-        return None if found in tried else found
+        return None if found in costs else found
 
     def __str__(self) -> str:
         first = ", ".join(f"{rate:g}" for rate in self.first)
-        return f"{first}, and one further while the best is at an end, from {self.least:g} to {self.most:g}"
+        when = "while the best is at an end or all are alike"
+        return f"{first}, and one further {when}, from {self.least:g} to {self.most:g}"
 
 
 AUTO = {
@@ -125,6 +141,24 @@ def mean_cost(values: Sequence[float | None], better: str) -> float:
     if not good or len(good) < len(values):
         return math.inf
     return (1 if better == "lower" else -1) * sum(good) / len(good)
+
+
+def are_alike(costs: Sequence[float]) -> bool:
+    """Whether mean scores differ so little that none of them can be said to be the best.
+
+    >>> are_alike([0.165, 0.166, 0.178]), are_alike([-0.25, -0.2]), are_alike([1.0, math.inf])
+    (True, False, False)
+    """
+    return math.isfinite(max(costs)) and max(costs) - min(costs) <= ALIKE * abs(min(costs))
+
+
+def costs_of(scores: Scores, better: str) -> dict[float, float]:
+    """The least mean cost at each learning rate, over the clip norms."""
+    found: dict[float, float] = {}
+    for choice, values in scores.items():
+        cost = mean_cost(values, better)
+        found[choice.learning_rate] = min(cost, found.get(choice.learning_rate, math.inf))
+    return found
 
 
 def best_of(scores: Scores, better: str, *, inner: bool) -> Choice:

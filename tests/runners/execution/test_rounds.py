@@ -123,7 +123,7 @@ def test_before_it_starts_the_least_is_told(ladder, made_up, tmp_path, throughti
     words = ("run", ladder(), "--out", tmp_path / "out")
     first = throughtime_here(*words, "--dry-run", cwd=tmp_path).stdout
     assert "at least 22 runs (at least 18 to tune, 4 to report)" in first
-    assert "2 rows take more runs to tune where the best learning rate is at an end" in first
+    assert "2 rows take more runs to tune where the best learning rate is at an end, or all are alike" in first
     assert not (tmp_path / "out").exists()
     run_suite(ladder(), tmp_path / "out")
     last = throughtime_here(*words, "--dry-run", cwd=tmp_path).stdout

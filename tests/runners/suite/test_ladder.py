@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughtime.runners.suite.experiment import Experiment
-from throughtime.runners.suite.ladder import Choice, Ladder, best_of, end_of
+from throughtime.runners.suite.ladder import Choice, Ladder, best_of, costs_of, end_of
 from throughtime.runners.suite.suite import parse_suite
 
 AUTO = Ladder(start=0.003, least=1e-5, most=1.0)
@@ -21,7 +21,7 @@ def climb(cost, ladder=AUTO):
     while True:
         scores = {Choice(rate, None): [None if math.isnan(cost(rate)) else cost(rate)] for rate in tried}
         best = best_of(scores, "lower", inner=True).learning_rate
-        further = ladder.further(tried, best)
+        further = ladder.further(costs_of(scores, "lower"), best)
         if further is None:
             return tried, best
         tried.append(further)
@@ -30,7 +30,8 @@ def climb(cost, ladder=AUTO):
 def test_rates_are_the_numbers_that_one_writes():
     assert AUTO.rungs == RUNGS
     assert AUTO.first == (0.001, 0.003, 0.01)
-    assert str(AUTO) == "0.001, 0.003, 0.01, and one further while the best is at an end, from 1e-05 to 1"
+    when = "while the best is at an end or all are alike"
+    assert str(AUTO) == f"0.001, 0.003, 0.01, and one further {when}, from 1e-05 to 1"
     assert [f"{rate:g}" for rate in AUTO.rungs[:2]] == ["1e-05", "3e-05"]
 
 
@@ -62,9 +63,25 @@ def test_where_all_diverge_it_goes_down_until_one_does_not():
     assert (tried[3:], found) == ([3e-4, 1e-4, 3e-5, 1e-5], 1e-5)
 
 
-def test_it_does_not_go_on_along_a_plateau():
-    assert climb(lambda rate: 1.0) == ([0.001, 0.003, 0.01], 0.003)
+def test_it_does_not_go_down_along_a_plateau():
     assert climb(lambda rate: 0.0 if rate <= 0.001 else 1.0) == ([0.001, 0.003, 0.01, 3e-4, 1e-4], 3e-4)
+
+
+def test_where_all_are_alike_it_goes_up_until_one_is_not():
+    assert climb(lambda rate: 1.0) == ([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0], 0.03)
+    assert climb(lambda rate: 1.05 - rate if rate < 0.03 else 2.0) == ([0.001, 0.003, 0.01, 0.03], 0.01)
+
+
+def test_a_plateau_on_which_nothing_is_learned_does_not_hide_the_rate_that_learns():
+    """Scores at a floor, the best of them by luck at the lowest rate, and what an LSTM reaches at a larger one."""
+    floor = {0.001: 0.1650, 0.003: 0.1655, 0.01: 0.1660, 0.03: 0.001, 0.1: 0.2}
+    assert climb(lambda rate: floor.get(rate, 0.17)) == ([0.001, 0.003, 0.01, 0.03, 0.1], 0.03)
+
+
+def test_of_each_rate_the_better_clip_norm_counts():
+    scores = {Choice(0.1, 1.0): [3.0, 5.0], Choice(0.1, None): [2.0, 4.0], Choice(1.0, 1.0): [None, 1.0]}
+    assert costs_of(scores, "lower") == {0.1: 3.0, 1.0: math.inf}
+    assert costs_of(scores, "higher") == {0.1: -4.0, 1.0: math.inf}
 
 
 costs = st.lists(st.one_of(st.floats(-1, 1), st.sampled_from([0.0, math.nan])), min_size=11, max_size=11)
