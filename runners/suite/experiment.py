@@ -220,7 +220,9 @@ class Group:
     def further(self, scores: Scores) -> float | None:
         """The learning rate to try next, by what is known of those of a ladder; None of a list, and where it ends."""
         ladder = self.experiment.ladder
-        return ladder and ladder.further(costs_of(scores, self._better), self.choose(scores).learning_rate)
+        if ladder is None:
+            return None
+        return ladder.further(costs_of(scores, self._better), self.choose(scores).learning_rate)
 
     @property
     def _better(self) -> str:
