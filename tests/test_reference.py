@@ -251,7 +251,7 @@ class TestTruncation:
         runs = report_runs("truncation").query("task.str.startswith('two_lag') and cell == 'rnn'")
         scores = runs.groupby("algorithm")["test"].mean()
         one, two, four, eight, sixteen = (scores[f"truncated(k1=1, k2={k2})"] for k2 in (1, 2, 4, 8, 16))
-        assert one > two > four > LEARNED > max(eight, sixteen)
+        assert one > two > max(four, eight) > LEARNED > sixteen  # 8 steps back end one short of the second lag
 
 
 class TestOnline:
