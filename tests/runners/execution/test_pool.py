@@ -228,3 +228,17 @@ def test_a_process_for_each_piece_of_work_and_words_in_one_order_in_all(monkeypa
         (one, order), (other, of_other) = (future.result(timeout=200) for future in found)
     assert one != other
     assert order == of_other
+
+
+COUNTED = """[
+    __import__("throughtime.runners.training.measure", fromlist="*").count(
+        lambda: __import__("torch").ones(2) + 1, [], __import__("torch").device("cpu")
+    ).ops,
+    "torch._dynamo" in __import__("sys").modules,
+]"""
+
+
+def test_a_worker_counts_without_torchs_compiler():
+    """Its import takes as long as torch's own, and was a part of the first run's time."""
+    with worker_pool(1) as workers:
+        assert workers.schedule(eval, (COUNTED,)).result(timeout=200) == [2, False]
