@@ -1,0 +1,56 @@
+"""The committed costs, gradients and measurements: they follow from their points, and agree with theory."""
+
+import json
+
+import pytest
+from committed import REFERENCE, costs_of, vanishing
+
+from throughtime.runners.cost import tables as costs
+from throughtime.runners.gradients.suite import load_gradient_suite
+from throughtime.runners.gradients.tables import markdown as gradient_tables
+
+
+@pytest.mark.parametrize("suite", ["cost", "relatives_cost", "gpu"])
+def test_cost_tables_follow_from_the_points(suite):
+    for name, write in costs.FILES.items():
+        assert (REFERENCE / suite / name).read_text(encoding="utf-8") == write(costs_of(suite))
+
+
+@pytest.mark.parametrize(("suite", "number"), [("cost", 54), ("relatives_cost", 47)])
+def test_counted_exponents_agree_with_theory(suite, number):
+    lines = costs_of(suite).lines
+    assert len(lines) == number
+    assert {line.scaling.verdict for line in lines} == {"agrees"}
+
+
+def test_on_a_gpu_only_what_cudnn_does_is_not_counted():
+    """Its recurrences are one operator to the counter, and its workspace is all the memory of what needs little."""
+    lines = costs_of("gpu").lines
+    differ = {line.scaling.algorithm for line in lines if line.scaling.verdict != "agrees"}
+    assert differ <= {"full", "truncated(k1=10, k2=10)", "online(depth=10)", "stochastic(length=10)", "readout_only"}
+    assert len(lines) == 28
+
+
+class TestVanishing:
+    def test_tables_follow_from_the_points(self):
+        assert (REFERENCE / "vanishing" / "table.md").read_text(encoding="utf-8") == gradient_tables(vanishing())
+
+    def test_it_is_the_suite_that_ships(self):
+        assert vanishing().suite == load_gradient_suite("vanishing")
+
+    def test_every_point_was_measured(self):
+        assert {record.status for record in vanishing().records.values()} == {"done"}
+
+    def test_reach_at_two_hundred_steps_is_in_the_textbooks_order(self):
+        reach = vanishing().frame("reach").query("task.str.startswith('first_symbol') and moment == 'start'")
+        gain = reach[reach["lag"] == reach["lag"].max()].groupby("cell")["gain"].median()
+        order = ["rnn(init='orthogonal')", "lstm(forget_bias=1.0)", "gru", "lstm", "rnn"]
+        assert list(gain.astype(float).sort_values(ascending=False).index) == order
+
+
+def test_ten_thousand_runs_stay_pleasant():
+    found = json.loads((REFERENCE / "many" / "measured.json").read_text(encoding="utf-8"))
+    assert max(found[executor]["wall ms"] for executor in ("local", "dask")) <= 10
+    assert found["second call"]["wall s"] <= 10
+    assert found["table"]["wall s"] <= 5
+    assert max(found[executor]["client's MB"] for executor in ("local", "dask")) <= 500
