@@ -14,6 +14,7 @@ from throughtime.algorithms.compiled.choose import torch_alone
 
 RATE = 0.3
 each_cell = pytest.mark.parametrize("cell", CELLS)
+each_form = pytest.mark.parametrize("form", [nullcontext, torch_alone], ids=["by a kernel", "by torch"])
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def written_out(naive, pattern):
     return rule
 
 
-@pytest.mark.parametrize("form", [nullcontext, torch_alone])
+@each_form
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_it_is_the_papers_algorithm(cell, form, signs):
     """By a kernel and by torch, with a step of descent after each update."""
@@ -108,17 +109,19 @@ def test_it_is_the_papers_algorithm(cell, form, signs):
 
 
 @each_cell
-def test_a_batch_is_the_mean_of_its_sequences(cell, signs):
+@each_form
+def test_a_batch_is_the_mean_of_its_sequences(cell, form, signs):
     """Each sequence has signs of its own."""
     problem = make_problem(Case(cell, batch=2, T=5))
     pattern = (2.0 * torch.randint(2, (5, 2), generator=torch.Generator().manual_seed(3)) - 1).double()
     signs[:] = pattern.flatten().tolist()
-    both, alone = problem.estimate("kf_rtrl"), []
-    for b in range(2):
-        signs[:] = pattern[:, b].tolist()
-        batch = problem.batch
-        one = type(batch)(batch.inputs[:, b : b + 1], batch.targets[:, b : b + 1], batch.loss)
-        alone.append(type(problem)(problem.case, problem.network, one).estimate("kf_rtrl"))
+    with form():
+        both, alone = problem.estimate("kf_rtrl"), []
+        for b in range(2):
+            signs[:] = pattern[:, b].tolist()
+            batch = problem.batch
+            one = type(batch)(batch.inputs[:, b : b + 1], batch.targets[:, b : b + 1], batch.loss)
+            alone.append(type(problem)(problem.case, problem.network, one).estimate("kf_rtrl"))
     assert relative_error(both, {name: (alone[0][name] + alone[1][name]) / 2 for name in both}) <= 1e-9
 
 
