@@ -27,7 +27,7 @@ def situations() -> str:
     """What a reader may have, what to take, and by how much."""
     core = summarise(REFERENCE / "core").tables
     online, stream = summarise(REFERENCE / "online").tables, summarise(REFERENCE / "literature").tables
-    per_second = [table for table in online if "seconds for every algorithm" in table.protocol]
+    per_second = [table for table in online if table.budget and table.budget.seconds]
     rows = [
         *answers("a dependency of 20 to 100 steps", [table for table in core if table.task in LONG]),
         little_memory("too little memory for whole sequences", core),

@@ -14,6 +14,7 @@ from typing import Any
 from throughtime.parts.text import one_line
 from throughtime.runners.records.manifest import GroupKeys, TaskFacts
 from throughtime.runners.records.results import Results
+from throughtime.runners.suite.config import Budget
 from throughtime.runners.suite.experiment import Experiment
 from throughtime.runners.suite.ladder import Choice
 from throughtime.tasks import Metric, Reference
@@ -105,6 +106,7 @@ class TaskTable:
         horizon: the steps of free running; 0 where the task has no feedback.
         test_sequences: of the test data, and test_targets: in all of them; 0 where the manifest does not tell.
         alike: rows that are one and the same algorithm here, in sets of their names.
+        budget: what is equal for every algorithm.
     """
 
     task: str
@@ -118,6 +120,7 @@ class TaskTable:
     test_sequences: int = 0
     test_targets: int = 0
     alike: tuple[tuple[str, ...], ...] = ()
+    budget: Budget | None = None
 
     @property
     def forcings(self) -> list[str]:
@@ -214,7 +217,9 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
     protocol = _protocol(experiment, cell, [row.tuned for row in rows])
     sizes = facts.horizon, facts.test_sequences, facts.test_targets
     same = alike({_named(group, groups): _curves(results, group) for group in groups})
-    return TaskTable(task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes, same)
+    return TaskTable(
+        task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes, same, experiment.budget
+    )
 
 
 def _named(group: GroupKeys, groups: Sequence[GroupKeys]) -> str:
