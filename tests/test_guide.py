@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import shellingham
 import torch
 
 from throughtime.algorithms import make_algorithm
@@ -42,6 +43,8 @@ FEWER = {
 }
 """What a command does here in place of many times the same."""
 
+COMPLETION = "throughtime --install-completion"
+
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -68,12 +71,17 @@ def execute(throughtime_here, monkeypatch):
     What is verified is so on one cell; tests/runners/commands/test_new.py verifies a written algorithm on all of them.
     """
     monkeypatch.setattr(problems, "CELLS", problems.CELLS[:1])
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("bash", "/bin/bash"))  # this process may have none
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
     def line(command, folder):
         program, *words = shlex.split(FEWER.get(command, command))
-        if program == "throughtime":
+        if command == COMPLETION:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("HOME", str(folder))  # into whose start-up file it writes
+                done = throughtime_here(*words, cwd=folder)
+        elif program == "throughtime":
             done = throughtime_here(*words, cwd=folder)
         elif program == "pytest":
             done = warm_pytest(*words, cwd=folder)
@@ -104,11 +112,12 @@ def follow(execute, tmp_path):
 # Each page is followed in a single test: workers that share the tests would else follow it twice.
 
 
-def test_every_command_of_the_readme_works(follow):
+def test_every_command_of_the_readme_works(follow, tmp_path):
     steps = follow("README.md")
     assert len(steps) >= 8
     for step in steps:
         assert step.code == 0, f"{step.command}\n{step.output}"
+    assert "throughtime.sh" in (tmp_path / ".bashrc").read_text(encoding="utf-8")
 
 
 def test_the_guide_ends_with_a_verified_and_ranked_row(follow, tmp_path):

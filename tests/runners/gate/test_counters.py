@@ -72,6 +72,14 @@ def changed(verdict):
     return {(one["case"], one["counter"]) for one in verdict.data["changes"]}
 
 
+@pytest.mark.parametrize(
+    ("before", "now"), [({"ops": 3}, {"ops": 3, "flops": 2}), ({"ops": 3, "flops": 2}, {"ops": 3})]
+)
+def test_a_counter_that_one_side_alone_has_is_a_change(before, now):
+    (change,) = counters.compare({"full": before}, {"full": now}).changes
+    assert (change.counter, change.before, change.now) == ("flops", before.get("flops", 0), now.get("flops", 0))
+
+
 def test_same_code_passes(baseline):
     verdict = check(baseline)
     assert verdict.outcome == "pass"
