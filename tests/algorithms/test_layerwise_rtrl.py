@@ -13,6 +13,7 @@ from throughtime.tasks.losses import squared_error
 
 ONE = [spec for spec in SPECS if "layers" not in spec]
 MORE = [spec for spec in SPECS if "layers" in spec]
+RATE = 0.1
 
 
 @pytest.mark.parametrize("spec", ONE)
@@ -91,6 +92,40 @@ class _Layer:
 
     def named_buffers(self):
         return self.buffers
+
+
+@pytest.mark.parametrize("spec", MORE)
+def test_descent_over_20_steps_ends_where_a_naive_loops_does(spec):
+    """As above, each past step at the parameters of then: of them all, the same ε is added to every step's."""
+    (network, batch), (other, _) = (make(spec, length=20) for _ in range(2))
+    for _ in make_algorithm("layerwise_rtrl").updates(network, batch):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter -= RATE * parameter.grad
+    theta = {name: value.detach().clone() for name, value in other.named_parameters()}
+    states, seen, then = start(other, len(batch.inputs[0])), [], []
+    for t, x in enumerate(batch.inputs):
+        then.append(theta)
+        states = step(other, spec, theta, x, states)
+        seen.append([x, *(state[0] for state in states)])
+        if not batch.counts[t]:
+            continue
+        epsilon = {name: torch.zeros_like(value, requires_grad=True) for name, value in theta.items()}
+        moved = [{name: value + epsilon[name] for name, value in past.items()} for past in then]
+        now = x
+        for layer in range(len(states)):
+            mine = start(other, len(x))[layer]
+            for s in range(t + 1):
+                mine = _one_layer(other, spec, moved[s], layer, seen[s][layer] if s < t else now, mine)
+            now = mine[0]
+        outputs = now @ moved[t]["readout.weight"].T + moved[t]["readout.bias"]
+        loss = batch.window(t, t + 1).losses(outputs[None]).sum() / batch.counts[t]
+        slopes = torch.autograd.grad(loss, list(epsilon.values()), allow_unused=True)
+        theta = {
+            name: value if slope is None else value - RATE * slope
+            for (name, value), slope in zip(theta.items(), slopes, strict=True)
+        }
+    assert apart({name: value.detach() for name, value in network.named_parameters()}, theta) < 1e-9
 
 
 @pytest.mark.parametrize("spec", MORE)
