@@ -72,9 +72,8 @@ class Pool:
         return future
 
 
-@contextmanager
-def jobs_here() -> Iterator[None]:
-    """In this block jobs are done without a worker, which takes seconds to start, and figures are saved small."""
+def do_jobs_here(patch: pytest.MonkeyPatch) -> None:
+    """Let jobs be done without a worker, which takes seconds to start, and figures be saved small."""
     from throughtime.runners.execution import local
     from throughtime.runners.showing import saved
     from throughtime.runners.verify import run
@@ -83,10 +82,16 @@ def jobs_here() -> Iterator[None]:
     def pool(workers: int, jobs_a_process: int = 0) -> Iterator[Pool]:
         yield Pool()
 
+    for module in (local, run):
+        patch.setattr(module, "worker_pool", pool)
+    patch.setattr(saved, "DPI", 20)
+
+
+@contextmanager
+def jobs_here() -> Iterator[None]:
+    """In this block jobs are done without a worker."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (local, run):
-            patch.setattr(module, "worker_pool", pool)
-        patch.setattr(saved, "DPI", 20)
+        do_jobs_here(patch)
         yield
 
 
@@ -100,10 +105,9 @@ def without_workers() -> Callable[[], AbstractContextManager[None]]:
 
 
 @pytest.fixture
-def in_this_process() -> Iterator[None]:
-    """Jobs are done without a worker."""
-    with jobs_here():
-        yield
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done without a worker; undone with all that the test itself replaces, the last one first."""
+    do_jobs_here(monkeypatch)
 
 
 @dataclass(frozen=True)

@@ -204,8 +204,7 @@ def test_mistakes_are_told(written, message):
         parse_gradient_suite(f"{text}\n{written}\n", "tiny", origin="tiny.toml")
 
 
-def test_the_command(directory, monkeypatch, in_this_process):
-    monkeypatch.setattr(saved, "DPI", 20)
+def test_the_command(directory, in_this_process):
     again(directory)
     words = ["gradients", str(directory.parent / "tiny.toml"), "--out", str(directory), "--only", "cell=rnn"]
     result = CliRunner().invoke(app, words)
