@@ -10,6 +10,43 @@ from .products import add_products, times, times_transposed
 
 
 @compiled
+def _gates(z: Any, p: Any, b_ih: Any, b_hh: Any) -> None:
+    """Of one sequence r, u and c, in z (3 n), which holds W x; p (3 n), U h, then ends with c's hidden half.
+
+    Each loop is over whole pieces and does little, so that it vectorizes: with an offset in an index it would not.
+    """
+    n = len(z) // 3
+    both, c, half, b_c, b_half = z[: 2 * n], z[2 * n :], p[2 * n :], b_ih[2 * n :], b_hh[2 * n :]
+    for i in range(2 * n):
+        both[i] += p[i] + b_ih[i] + b_hh[i]
+    for i in range(2 * n):
+        both[i] = sigmoid(both[i])
+    for i in range(n):
+        half[i] += b_half[i]
+    for i in range(n):
+        c[i] += b_c[i] + z[i] * half[i]
+    for i in range(n):
+        c[i] = tanh(c[i])
+
+
+@compiled
+def _slopes(h: Any, z: Any, half: Any, new: Any, by_input: Any, update: Any) -> None:
+    """The step from h to new (n), by r, u and c in z (3 n), where ∂h_t/∂ of the hidden halves of all three then are."""
+    n = len(h)
+    one = h.dtype.type(1)
+    r, u, c = z[:n], z[n : 2 * n], z[2 * n :]
+    for i in range(n):
+        update[i] = u[i]
+        new[i] = c[i] + u[i] * (h[i] - c[i])
+        by_input[i] = (one - u[i]) * (one - c[i] * c[i])
+    for i in range(n):
+        u[i] *= (h[i] - c[i]) * (one - u[i])
+    for i in range(n):
+        c[i] = by_input[i] * r[i]
+        r[i] = c[i] * half[i] * (one - r[i])
+
+
+@compiled
 def forward(
     x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, states: Any, by_hidden: Any, by_input: Any, update: Any
 ) -> None:
@@ -20,25 +57,14 @@ def forward(
     """
     T, B, m = x.shape
     n = states.shape[2]
-    one = x.dtype.type(1)
     UT, through = np.ascontiguousarray(U.T), np.empty((B, 3 * n), x.dtype)
     times_transposed(x.reshape(T * B, m), W, by_hidden.reshape(T * B, 3 * n))
     for t in range(T):
         times(states[t], UT, through)
         for b in range(B):
-            h, z, p, new = states[t, b], by_hidden[t, b], through[b], states[t + 1, b]
-            slope_a, keep = by_input[t, b], update[t, b]
-            for i in range(n):
-                r = sigmoid(z[i] + p[i] + b_ih[i] + b_hh[i])
-                u = sigmoid(z[n + i] + p[n + i] + b_ih[n + i] + b_hh[n + i])
-                half = p[2 * n + i] + b_hh[2 * n + i]
-                c = tanh(z[2 * n + i] + b_ih[2 * n + i] + r * half)
-                new[i] = c + u * (h[i] - c)
-                by_a = (one - u) * (one - c * c)
-                slope_a[i], keep[i] = by_a, u
-                z[i] = by_a * half * r * (one - r)
-                z[n + i] = (h[i] - c) * u * (one - u)
-                z[2 * n + i] = by_a * r
+            z, p = by_hidden[t, b], through[b]
+            _gates(z, p, b_ih, b_hh)
+            _slopes(states[t, b], z, p[2 * n :], states[t + 1, b], by_input[t, b], update[t, b])
 
 
 @compiled
@@ -103,21 +129,10 @@ def backward(
 def local(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, old: Any, new: Any, by_state: Any, by_gate: Any) -> None:
     """One step from x (B, m) and old (1, B, n) to new, φ_s (1, 1, B, n) and φ_z (1, 4, B, n), which are filled."""
     B, n = old.shape[1:]
-    one = x.dtype.type(1)
     z, through = np.empty((B, 3 * n), x.dtype), np.empty((B, 3 * n), x.dtype)
     times_transposed(x, W, z)
     times_transposed(old[0], U, through)
     for b in range(B):
-        f, p, h = z[b], through[b], old[0, b]
-        for i in range(n):
-            r = sigmoid(f[i] + p[i] + b_ih[i] + b_hh[i])
-            u = sigmoid(f[n + i] + p[n + i] + b_ih[n + i] + b_hh[n + i])
-            half = p[2 * n + i] + b_hh[2 * n + i]
-            c = tanh(f[2 * n + i] + b_ih[2 * n + i] + r * half)
-            by_a = (one - u) * (one - c * c)
-            new[0, b, i] = c + u * (h[i] - c)
-            by_state[0, 0, b, i] = u
-            by_gate[0, 0, b, i] = by_a * half * r * (one - r)
-            by_gate[0, 1, b, i] = (h[i] - c) * u * (one - u)
-            by_gate[0, 2, b, i] = by_a
-            by_gate[0, 3, b, i] = by_a * r
+        _gates(z[b], through[b], b_ih, b_hh)
+        _slopes(old[0, b], z[b], through[b, 2 * n :], new[0, b], by_gate[0, 2, b], by_state[0, 0, b])
+    by_gate[0, 0], by_gate[0, 1], by_gate[0, 3] = z[:, :n], z[:, n : 2 * n], z[:, 2 * n :]

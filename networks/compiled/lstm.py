@@ -10,6 +10,49 @@ from .products import add_products, times, times_transposed
 
 
 @compiled
+def _gates(z: Any, p: Any, b_ih: Any, b_hh: Any) -> None:
+    """Of one sequence i, f, g and o, in z (4 n), which holds W x; p (4 n) is U h.
+
+    Each loop is over whole pieces and does little, so that it vectorizes: with an offset in an index it would not.
+    """
+    n = len(z) // 4
+    g, o = z[2 * n : 3 * n], z[3 * n :]
+    for k in range(4 * n):
+        z[k] += p[k] + b_ih[k] + b_hh[k]
+    for k in range(2 * n):
+        z[k] = sigmoid(z[k])
+    for k in range(n):
+        g[k] = tanh(g[k])
+    for k in range(n):
+        o[k] = sigmoid(o[k])
+
+
+@compiled
+def _slopes(old: Any, z: Any, new: Any, h: Any, keep: Any, shown: Any) -> None:
+    """The step from c_{t-1} to c_t and h_t (n), by i, f, g and o in z (4 n), where their slopes then are."""
+    n = len(old)
+    one = old.dtype.type(1)
+    i, f, g, o = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
+    for k in range(n):
+        keep[k] = f[k]
+        new[k] = f[k] * old[k] + i[k] * g[k]
+    for k in range(n):
+        h[k] = tanh(new[k])
+    for k in range(n):
+        shown[k] = o[k] * (one - h[k] * h[k])
+    for k in range(n):
+        squashed = h[k]
+        h[k] = o[k] * squashed
+        o[k] = h[k] * (one - o[k])
+    for k in range(n):
+        open_ = i[k]
+        i[k] = g[k] * open_ * (one - open_)
+        g[k] = open_ * (one - g[k] * g[k])
+    for k in range(n):
+        f[k] *= old[k] * (one - f[k])
+
+
+@compiled
 def forward(
     x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, states: Any, cells: Any, slopes: Any, keep: Any, shown: Any
 ) -> None:
@@ -20,27 +63,13 @@ def forward(
     """
     T, B, m = x.shape
     n = states.shape[2]
-    one = x.dtype.type(1)
-    UT, through, bias = np.ascontiguousarray(U.T), np.empty((B, 4 * n), x.dtype), b_ih + b_hh
+    UT, through = np.ascontiguousarray(U.T), np.empty((B, 4 * n), x.dtype)
     times_transposed(x.reshape(T * B, m), W, slopes.reshape(T * B, 4 * n))
     for t in range(T):
         times(states[t], UT, through)
         for b in range(B):
-            z, p, old, new, h = slopes[t, b], through[b], cells[t, b], cells[t + 1, b], states[t + 1, b]
-            kept, out = keep[t, b], shown[t, b]
-            for j in range(n):
-                i = sigmoid(z[j] + p[j] + bias[j])
-                f = sigmoid(z[n + j] + p[n + j] + bias[n + j])
-                g = tanh(z[2 * n + j] + p[2 * n + j] + bias[2 * n + j])
-                o = sigmoid(z[3 * n + j] + p[3 * n + j] + bias[3 * n + j])
-                c = f * old[j] + i * g
-                squashed = tanh(c)
-                new[j], h[j] = c, o * squashed
-                kept[j], out[j] = f, o * (one - squashed * squashed)
-                z[j] = g * i * (one - i)
-                z[n + j] = old[j] * f * (one - f)
-                z[2 * n + j] = i * (one - g * g)
-                z[3 * n + j] = squashed * o * (one - o)
+            _gates(slopes[t, b], through[b], b_ih, b_hh)
+            _slopes(cells[t, b], slopes[t, b], cells[t + 1, b], states[t + 1, b], keep[t, b], shown[t, b])
 
 
 @compiled
@@ -99,24 +128,16 @@ def backward(
 def local(x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, old: Any, new: Any, by_state: Any, by_gate: Any) -> None:
     """One step from x (B, m) and old (2, B, n) to new, φ_s (2, 2, B, n) and φ_z (2, 4, B, n), which are filled."""
     B, n = old.shape[1:]
-    one = x.dtype.type(1)
     z, through = np.empty((B, 4 * n), x.dtype), np.empty((B, 4 * n), x.dtype)
     times_transposed(x, W, z)
     times_transposed(old[0], U, through)
     by_state[:], by_gate[:] = 0, 0
+    keep, shown = by_state[1, 1], by_state[0, 1]
     for b in range(B):
-        v, p, before = z[b], through[b], old[1, b]
-        for j in range(n):
-            i = sigmoid(v[j] + p[j] + b_ih[j] + b_hh[j])
-            f = sigmoid(v[n + j] + p[n + j] + b_ih[n + j] + b_hh[n + j])
-            g = tanh(v[2 * n + j] + p[2 * n + j] + b_ih[2 * n + j] + b_hh[2 * n + j])
-            o = sigmoid(v[3 * n + j] + p[3 * n + j] + b_ih[3 * n + j] + b_hh[3 * n + j])
-            c = f * before[j] + i * g
-            squashed = tanh(c)
-            shown = o * (one - squashed * squashed)
-            new[0, b, j], new[1, b, j] = o * squashed, c
-            by_state[0, 1, b, j], by_state[1, 1, b, j] = shown * f, f
-            by_i, by_f, by_g = g * i * (one - i), before[j] * f * (one - f), i * (one - g * g)
-            by_gate[1, 0, b, j], by_gate[1, 1, b, j], by_gate[1, 2, b, j] = by_i, by_f, by_g
-            by_gate[0, 0, b, j], by_gate[0, 1, b, j], by_gate[0, 2, b, j] = shown * by_i, shown * by_f, shown * by_g
-            by_gate[0, 3, b, j] = squashed * o * (one - o)
+        _gates(z[b], through[b], b_ih, b_hh)
+        _slopes(old[1, b], z[b], new[1, b], new[0, b], keep[b], shown[b])
+    for g in range(3):
+        by_gate[1, g] = z[:, g * n : (g + 1) * n]
+        by_gate[0, g] = shown * by_gate[1, g]
+    by_gate[0, 3] = z[:, 3 * n :]
+    shown *= keep
