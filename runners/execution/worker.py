@@ -31,21 +31,7 @@ def start() -> None:
 
     torch.set_num_threads(1)
     compute_in_full_precision()
-    _leave_the_compiler_out()
     _begun.append(True)
-
-
-def _leave_the_compiler_out() -> None:
-    """Count operators without torch's compiler, whose import takes as long as torch's own, within a run's deadline.
-
-    A dispatch mode's handler imports it at its first call, only to be marked as nothing to compile, and is called by
-    that mark from then on: here it is its own mark. Without effect where torch does otherwise.
-    """
-    from throughtime.runners.training.measure import _Counter
-
-    handler = getattr(_Counter.__torch_dispatch__, "__wrapped__", None)
-    if handler is not None:
-        handler.__dynamo_disable = handler
 
 
 _begun: list[bool] = []

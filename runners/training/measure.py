@@ -78,6 +78,11 @@ class _Counter(TorchDispatchMode):
         self.ops = self.flops = self.live = self.peak = 0
         self._seen = {_key(tensor) for tensor in known}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of torch's compiler, as long as torch's own, only for it to leave this class alone."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.ops += 1
         for tensor in _tensors(
