@@ -1,4 +1,4 @@
-"""Recurrences over a whole window: torch's fused layers, and two with a hand-written backward pass.
+"""Recurrences over a whole window: torch's fused layers, and three with a hand-written backward pass.
 
 Autograd over a step loop records several nodes a step and adds up dW in T small products. Here only what the walk back
 needs is stored, a step of it is one product, and each weight's gradient is one product over the window. On a GPU a
@@ -149,3 +149,80 @@ def _gru_slopes(before: Tensor, z: Tensor, p: Tensor, out: Tensor) -> None:
     torch.mul(by_c, r, out=by_p)
     torch.mul(by_p, p * (1 - r), out=by_r)
     torch.mul(before - c, u * (1 - u), out=by_u)
+
+
+class LSTMRecurrence(torch.autograd.Function):
+    """i, f, o = σ(·), g = tanh(·) of W x_t + b_ih + U h_{t-1} + b_hh,  c_t = f ∘ c_{t-1} + i ∘ g,
+    h_t = o ∘ tanh(c_t), for t = 1..T.
+
+    Inputs: x (T, B, m), h_0 and c_0 (B, n), W (4n, m), U (4n, n), b_ih and b_hh (4n), blocks i, f, g, o as in
+    torch.nn.LSTM. Outputs: h (T, B, n), c_T (B, n). Differentiable once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, h0: Tensor, c0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Store both parts of the state and the gates."""
+        n = h0.shape[1]
+        states, cells = x.new_empty(len(x) + 1, *h0.shape), x.new_empty(len(x) + 1, *h0.shape)
+        states[0], cells[0] = h0, c0
+        z = torch.addmm(b_ih + b_hh, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
+        U_T, (h, *rows), (c, *kept) = U.T.contiguous(), states.unbind(), cells.unbind()
+        steps = zip(*(part.unbind() for part in (z, z[..., : 2 * n], *z.split(n, dim=2))), rows, kept, strict=True)
+        for all_, i_f, i, f, g, o, new_h, new_c in steps:
+            all_.addmm_(h, U_T)
+            i_f.sigmoid_(), g.tanh_(), o.sigmoid_()
+            c = torch.mul(f, c, out=new_c).addcmul_(i, g)
+            h = torch.tanh(c, out=new_h).mul_(o)
+        ctx.save_for_backward(x, W, U, z, states, cells)
+        return states[1:], cells[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, by_cell: Tensor) -> tuple[Tensor | None, ...]:
+        """∂L/∂c_t times a slope for i, f and g, ∂L/∂h_t times one for o: one product a step."""
+        x, W, U, z, states, cells = ctx.saved_tensors
+        n = states.shape[2]
+        delta, shown = x.new_empty(*grad.shape[:2], 4, n), x.new_empty(grad.shape)
+        for chunk in zip(
+            *(part.split(AT_ONCE) for part in (cells[:-1], cells[1:], z, delta, shown)),
+            strict=True,
+        ):
+            _lstm_slopes(*chunk)
+        flat = delta.flatten(2)
+        of_cell, of_output, products = delta[:, :, :3].unbind(), delta[:, :, 3].unbind(), flat.unbind()
+        keeps, shows, grads = z[..., n : 2 * n].unbind(), shown.unbind(), grad.unbind()
+        total, by_cell = grads[-1], by_cell.clone()
+        for t in range(len(grads) - 1, -1, -1):
+            by_cell.addcmul_(total, shows[t])
+            of_cell[t].mul_(by_cell[:, None])
+            of_output[t].mul_(total)
+            by_cell.mul_(keeps[t])
+            if t:
+                total = torch.addmm(grads[t - 1], products[t], U)
+        flat = flat.flatten(0, 1)
+        by_bias = flat.sum(0)
+        return (
+            (flat @ W).unflatten(0, x.shape[:2]) if ctx.needs_input_grad[0] else None,
+            products[0] @ U if ctx.needs_input_grad[1] else None,
+            by_cell if ctx.needs_input_grad[2] else None,
+            flat.T @ x.flatten(0, 1),
+            flat.T @ states[:-1].flatten(0, 1),
+            by_bias,
+            by_bias.clone(),  # not one tensor for two parameters: clipping in place would scale it twice
+        )
+
+
+def _lstm_slopes(before: Tensor, after: Tensor, z: Tensor, out: Tensor, shown: Tensor) -> None:
+    """∂c_t/∂ of the pre-activations of i, f and g and ∂h_t/∂ that of o, into (T, B, 4, n), and ∂h_t/∂c_t; from c_{t-1},
+    c_t and the gates.
+    """
+    i, f, g, o = z.chunk(4, dim=2)
+    by_i, by_f, by_g, by_o = out.unbind(2)
+    squashed = after.tanh()
+    torch.mul(i * (1 - i), g, out=by_i)
+    torch.mul(f * (1 - f), before, out=by_f)
+    torch.mul(1 - g * g, i, out=by_g)
+    torch.mul(o * (1 - o), squashed, out=by_o)
+    torch.mul(1 - squashed * squashed, o, out=shown)

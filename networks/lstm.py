@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .base import Cell, State
-from .kernels import fused
+from .kernels import LSTMRecurrence, fused
 from .start import Start
 
 
@@ -66,8 +66,13 @@ class LSTM(Cell):
         return (o * squashed, c), by_state, torch.stack([h_by_gate, c_by_gate])
 
     def unroll(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """By torch's fused kernel."""
+        """By `kernels.LSTMRecurrence`; on a GPU by cuDNN, and for evaluation by oneDNN, which is faster: but nobody who
+        counts what learning takes sees its scratch memory.
+        """
         weights: list[Tensor] = [self.weight_ih_l0, self.recurrent_weight, self.bias_ih_l0, self.bias_hh_l0]
         h0, c0 = state
-        hidden, h, c = fused(torch.lstm, inputs, (h0[None], c0[None]), weights)
-        return hidden, (h[0], c[0])
+        if inputs.is_cuda or not (self.training or torch.is_grad_enabled()):
+            hidden, h, c = fused(torch.lstm, inputs, (h0[None], c0[None]), weights)
+            return hidden, (h[0], c[0])
+        hidden, c = LSTMRecurrence.apply(inputs, h0, c0, *weights)  # type: ignore[no-untyped-call]
+        return hidden, (hidden[-1], c)

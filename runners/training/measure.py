@@ -57,7 +57,7 @@ class Counts:
 
     Attributes:
         peak_bytes: the most that was alive at once beyond what existed before: the allocator's figure on a GPU, the
-            live storages seen by the dispatcher on a CPU (a fused kernel's inner scratch memory is not seen there).
+            live storages seen by the dispatcher on a CPU.
         flops: floating-point operations of all matrix products, by torch's formulas (`torch.utils.flop_counter`).
         ops: operators dispatched.
         mean_peak_bytes: the mean of `peak_bytes` over several draws, and that is the most of them, where an algorithm's
@@ -95,6 +95,7 @@ class _Counter(TorchDispatchMode):
         for tensor in _tensors(result):
             if _key(tensor) not in self._seen:
                 self._watch(tensor)
+        self.peak = max(self.peak, self.live + _scratch_bytes(func, args, result))
         return result
 
     def _watch(self, tensor: Tensor) -> None:
@@ -111,14 +112,29 @@ class _Counter(TorchDispatchMode):
 
 
 def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> int:
-    """Of one operator: torch's formula, also for the in-place form of a product, and oneDNN's fused LSTM layer."""
-    name = func.overloadpacket.__name__
-    if name in ("mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"):
-        inputs, weight_ih, weight_hh = args[:3]
-        products = int(inputs.shape[0] * inputs.shape[1] * (weight_ih.numel() + weight_hh.numel()))
-        return 2 * products * (2 if name.endswith("backward") else 1)
-    formula = flop_registry.get(getattr(torch.ops.aten, name.rstrip("_"), None))
+    """Of one operator: torch's formula, also for the in-place form of a product."""
+    formula = flop_registry.get(getattr(torch.ops.aten, func.overloadpacket.__name__.rstrip("_"), None))
     return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
+
+
+_BLOCK = 60
+"""Rows and columns of the scratch square by which torch copies a transposed matrix on a CPU, if it has as many numbers
+(`copy_same_type_transpose_` of ATen).
+"""
+
+
+def _scratch_bytes(func: Any, args: Any, result: Any) -> int:
+    """What one operator has on a CPU while it works, of those that learning calls."""
+    if func is torch.ops.aten.clone.default:
+        source = args[0]
+    elif func is torch.ops.aten.copy_.default:
+        source = args[1]
+    else:
+        return 0
+    laid_out = source.dim() == 2 and source.stride() == (1, len(source)) and result.is_contiguous()
+    if laid_out and result.numel() >= _BLOCK**2 and result.dtype == source.dtype and result.device.type == "cpu":
+        return _BLOCK**2 * int(result.element_size())
+    return 0
 
 
 def _tensors(tree: Any) -> list[Tensor]:

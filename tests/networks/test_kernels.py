@@ -1,9 +1,9 @@
-"""The hand-written backward passes of the tanh recurrence and of the GRU."""
+"""The hand-written backward passes of the tanh recurrence, of the GRU and of the LSTM."""
 
 import pytest
 import torch
 
-from throughtime.networks.kernels import AT_ONCE, GRURecurrence, TanhRecurrence
+from throughtime.networks.kernels import AT_ONCE, GRURecurrence, LSTMRecurrence, TanhRecurrence
 
 NAMES = ["x", "h0", "W", "U", "b_ih", "b_hh"]
 
@@ -25,12 +25,45 @@ def gru_step(x, h, W, U, b_ih, b_hh):
     return (1 - u) * candidate + u * h
 
 
-KERNELS = {"tanh": (TanhRecurrence, 1, tanh_step), "gru": (GRURecurrence, 3, gru_step)}
+def unrolled(step):
+    """h_1 … h_T by plain steps."""
+
+    def unroll(x, h, *weights):
+        hidden = []
+        for now in x:
+            h = step(now, h, *weights)
+            hidden.append(h)
+        return torch.stack(hidden)
+
+    return unroll
+
+
+def lstm_unrolled(x, h, c, W, U, b_ih, b_hh):
+    """h_1 … h_T and c_T."""
+    hidden = []
+    for now in x:
+        i, f, g, o = (now @ W.T + b_ih + h @ U.T + b_hh).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        hidden.append(h)
+    return torch.stack(hidden), c
+
+
+def of_one_state(unroll):
+    """An LSTM's hidden states as a function of h_0 alone, with c_0 = 2 h_0, as the other cells have them."""
+    return lambda x, h, *weights: unroll(x, h, 2 * h, *weights)[0]
+
+
+KERNELS = {
+    "tanh": (TanhRecurrence.apply, 1, unrolled(tanh_step)),
+    "gru": (GRURecurrence.apply, 3, unrolled(gru_step)),
+    "lstm": (of_one_state(LSTMRecurrence.apply), 4, of_one_state(lstm_unrolled)),
+}
 
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    """The kernel, the blocks of its weights, and its step in plain torch."""
+    """The kernel, the blocks of its weights, and the same in plain torch."""
     return KERNELS[request.param]
 
 
@@ -38,19 +71,19 @@ def kernel(request):
 @pytest.mark.parametrize("T", [1, 2, 5], ids=["1step", "2steps", "5steps"])
 def test_gradcheck(kernel, T, B):
     recurrence, blocks, _ = kernel
-    assert torch.autograd.gradcheck(recurrence.apply, make_arguments(blocks, T, B))
+    assert torch.autograd.gradcheck(recurrence, make_arguments(blocks, T, B))
 
 
 @pytest.mark.parametrize("wanted", range(6), ids=NAMES)
 def test_gradcheck_of_one_argument_alone(kernel, wanted):
     recurrence, blocks, _ = kernel
     arguments = [argument.detach().requires_grad_(i == wanted) for i, argument in enumerate(make_arguments(blocks))]
-    assert torch.autograd.gradcheck(recurrence.apply, arguments)
+    assert torch.autograd.gradcheck(recurrence, arguments)
 
 
 def test_gradient_of_the_last_state_alone(kernel):
     recurrence, blocks, _ = kernel
-    assert torch.autograd.gradcheck(lambda *values: recurrence.apply(*values)[-1], make_arguments(blocks))
+    assert torch.autograd.gradcheck(lambda *values: recurrence(*values)[-1], make_arguments(blocks))
 
 
 def test_gradcheck_of_inputs_that_are_not_contiguous(kernel):
@@ -58,20 +91,15 @@ def test_gradcheck_of_inputs_that_are_not_contiguous(kernel):
     x, *rest = make_arguments(blocks)
     x = x.detach().transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
     assert not x.is_contiguous()
-    assert torch.autograd.gradcheck(recurrence.apply, [x, *rest])
+    assert torch.autograd.gradcheck(recurrence, [x, *rest])
 
 
 @pytest.mark.parametrize("T", [AT_ONCE - 1, AT_ONCE, 2 * AT_ONCE + 1])
 def test_equals_autograd_over_plain_steps(kernel, T):
-    recurrence, blocks, step = kernel
+    recurrence, blocks, plain = kernel
     arguments = make_arguments(blocks, T=T)
-    x, h, *weights = arguments
-    expected = []
-    for t in range(T):
-        h = step(x[t], h, *weights)
-        expected.append(h)
-    expected = torch.stack(expected)
-    hidden = recurrence.apply(*arguments)
+    expected = plain(*arguments)
+    hidden = recurrence(*arguments)
     torch.testing.assert_close(hidden, expected, rtol=1e-12, atol=1e-12)
     judge = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     slopes = [torch.autograd.grad((states * judge).sum(), arguments) for states in (hidden, expected)]
@@ -82,14 +110,14 @@ def test_arguments_stay(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
     before = [argument.detach().clone() for argument in arguments]
-    recurrence.apply(*arguments).sum().backward()
+    recurrence(*arguments).sum().backward()
     assert all(map(torch.equal, before, arguments))
 
 
 def test_no_two_gradients_share_memory(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
-    recurrence.apply(*arguments).sum().backward()
+    recurrence(*arguments).sum().backward()
     places = [argument.grad.untyped_storage().data_ptr() for argument in arguments]
     assert len(set(places)) == len(places)
 
@@ -97,7 +125,7 @@ def test_no_two_gradients_share_memory(kernel):
 def test_walks_back_twice_through_a_graph_that_is_kept(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
-    loss = recurrence.apply(*arguments).square().sum()
+    loss = recurrence(*arguments).square().sum()
     once, again = (torch.autograd.grad(loss, arguments, retain_graph=True) for _ in range(2))
     assert all(map(torch.equal, once, again))
 
@@ -105,6 +133,31 @@ def test_walks_back_twice_through_a_graph_that_is_kept(kernel):
 def test_second_derivative_is_refused_and_not_wrong(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
-    (slope,) = torch.autograd.grad(recurrence.apply(*arguments).square().sum(), arguments[3], create_graph=True)
+    (slope,) = torch.autograd.grad(recurrence(*arguments).square().sum(), arguments[3], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         slope.sum().backward()
+
+
+class TestCellOfTheLSTM:
+    """What the hidden states alone don't show: the second part of the state."""
+
+    @pytest.mark.parametrize("judged", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)], ids=["hidden", "cell", "both"])
+    def test_walk_back_from_either_part(self, judged):
+        x, h, *weights = make_arguments(4, T=AT_ONCE + 2)
+        c = torch.linspace(-2, 2, h.numel(), dtype=torch.float64).view(h.shape).requires_grad_()
+        arguments = [x, h, c, *weights]
+
+        def slopes(unroll):
+            hidden, cell = unroll(*arguments)
+            loss = judged[0] * hidden.square().sum() + judged[1] * cell.pow(3).sum()
+            return [hidden, cell, *torch.autograd.grad(loss, arguments)]
+
+        for found, expected in zip(slopes(LSTMRecurrence.apply), slopes(lstm_unrolled), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+    def test_gradient_that_arrives_stays(self):
+        x, h, *weights = make_arguments(4)
+        hidden, cell = LSTMRecurrence.apply(x, h, h, *weights)
+        arriving = torch.ones_like(cell)
+        torch.autograd.grad((hidden, cell), [h], (torch.ones_like(hidden), arriving))
+        assert arriving.eq(1).all()

@@ -1,13 +1,16 @@
 """Exact counts, clocks that stop, and a gradient's quality."""
 
+import itertools
 import time
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from throughtime.algorithms import ALGORITHMS, make_algorithm
+from throughtime.algorithms.compiled.choose import torch_alone
 from throughtime.networks import make_network
-from throughtime.runners.training.measure import Clock, carry_bytes, count_updates, gradient_quality
+from throughtime.runners.training.measure import Clock, carry_bytes, count, count_updates, gradient_quality
 from throughtime.tasks import Batch, make_task
 from throughtime.tasks.losses import squared_error
 
@@ -73,16 +76,39 @@ def test_rtrl_holds_two_influence_matrices():
     assert 2 * influence <= peak < 3 * influence
 
 
-def test_a_fused_lstm_counts_the_same_flops_as_its_steps():
-    network, batch = problem(12, "lstm")
-    fused = count_updates(make_algorithm("full"), network, batch).flops
-    stepwise = count_updates(make_algorithm("full"), network.double(), batch.to(dtype=torch.float64)).flops
-    gates, m, n, batch_size = 4 * 6, 1, 6, 3
-    by_inputs, by_first_state = (
-        12 * batch_size * gates * m,
-        batch_size * gates * n,
-    )  # only the fused layer computes them
-    assert fused == stepwise + 2 * (by_inputs + by_first_state)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "leaky(leak=0.3)", "lru"])
+@pytest.mark.parametrize("spec", ["full", "readout_only", "truncated(k1=2, k2=5)", "checkpointed(slots=2)", "uoro"])
+def test_peak_is_what_torchs_allocator_reports(spec, cell):
+    """With 64 units, of which a transposed copy takes scratch memory."""
+    algorithm, (network, batch) = make_algorithm(spec), problem(12, cell, hidden_size=64)
+
+    def drain():
+        for parameter in network.parameters():
+            parameter.grad = None
+        for _ in algorithm.updates(network, batch, generator=torch.Generator().manual_seed(0)):
+            pass
+
+    with torch_alone():
+        drain()
+        for parameter in network.parameters():
+            parameter.grad = None
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+            drain()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    reported = max(itertools.accumulate(event.nbytes() for event in events))
+    assert count_updates(algorithm, network, batch).peak_bytes == pytest.approx(reported, rel=0.001)
+
+
+def test_scratch_memory_is_for_large_transposed_copies_alone():
+    def taken(work):
+        return count(work, [wide, narrow], torch.device("cpu")).peak_bytes
+
+    wide, narrow = torch.zeros(60, 60), torch.zeros(59, 60)
+    scratch = 60 * 60 * 4
+    assert taken(lambda: wide.T.contiguous()) == 2 * scratch
+    assert taken(lambda: wide.clone()) == scratch
+    assert taken(lambda: narrow.T.contiguous()) == narrow.numel() * 4
 
 
 def test_flops_of_a_product_are_two_per_multiplication():
