@@ -51,7 +51,9 @@ class LocalRule(ForwardMode):
             return None
         if network not in self._drawn:
             n, o = network.cell.hidden_size, int(network.readout.out_features)  # type: ignore[arg-type]
-            bound, like = 1 / math.sqrt(n), next(network.readout.parameters())
+            bound = 1 / math.sqrt(n)
             drawn = torch.empty(o, n, dtype=torch.float64, device="cpu").uniform_(-bound, bound, generator=generator)
-            self._drawn[network] = drawn.to(like)
-        return self._drawn[network]
+            self._drawn[network] = drawn
+        # To where the network is by now: it may have been moved since.
+        moved = self._drawn[network] = self._drawn[network].to(next(network.readout.parameters()))
+        return moved

@@ -90,15 +90,15 @@ class Truncated(Algorithm):
             first = max(stop - self.k2, -before)
             while len(states) > 1 and states[1][0] <= first:
                 states.popleft()
-            if any(batch.counts[start:stop]):
+            counts = any(batch.counts[start:stop])
+            if counts:
                 position, state = states[0]
                 loss, state = windows.gradient(windows.carried_on(state, position, first), first, start, stop)
-                update = Update(loss, batch.share(start, stop), None)
             else:
                 position, state = states[-1]
                 state = windows.carried_on(state, position, stop)
-                update = no_update(network, None)
             states.append((stop, state))
             now = Past(past.inputs, batch.inputs, stop, tuple(states))
             # What goes on must not keep the whole batch's inputs alive.
-            yield update._replace(carry=now.settled() if stop == batch.length else now)
+            now = now.settled() if stop == batch.length else now
+            yield Update(loss, batch.share(start, stop), now) if counts else no_update(network, now)

@@ -77,9 +77,15 @@ def flatten(module: nn.Module) -> Flat:
     return _remember(module, Flat(parameters, values))
 
 
-def flat_of(module: nn.Module) -> Flat | None:
-    """The vectors of a module whose parameters are views of one; None where they aren't."""
-    found, parameters = _KNOWN.get(module), list(module.parameters())
+def flat_of(module: nn.Module, parameters: list[nn.Parameter] | None = None) -> Flat | None:
+    """The vectors of a module whose parameters are views of one; None where they aren't.
+
+    Args:
+        module: the module.
+        parameters: all of its parameters in their order, by who has them at hand: to look for them takes long.
+    """
+    found = _KNOWN.get(module)
+    parameters = list(module.parameters()) if parameters is None else parameters
     if found is not None and found.holds and _are(found.parameters, parameters):
         return found
     # A network around the same cell and readout, as a closed loop is, has them in one vector too.

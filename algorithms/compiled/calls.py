@@ -190,8 +190,8 @@ class Kernels:
 
 def _copied(state: State) -> tuple[State, list[np.ndarray]]:
     """A state's parts, in memory of their own, as tensors and as arrays."""
-    after = tuple(part.detach().clone() for part in state)
-    return after, [part.numpy() for part in after]
+    parts = [part.detach().numpy().copy() for part in state]
+    return tuple(map(torch.from_numpy, parts)), parts
 
 
 def _hold_blas_to_one_thread() -> None:
