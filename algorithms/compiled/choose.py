@@ -57,7 +57,6 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     usual = (
         type(network) in (Network, ClosedLoop)
         and type(readout) is nn.Linear
-        and readout.bias is not None
         and type(batch) is Batch
         and inputs.device.type == "cpu"
         and inputs.dtype in (torch.float32, torch.float64)
@@ -82,7 +81,8 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     if network._parameters or len(network._modules) > 2 or cell._modules or readout._modules:
         return None
     # So these are all, in a tenth of the time that `network.parameters()` takes to look for more.
-    parameters = [*cell._parameters.values(), *readout._parameters.values()]
+    every = (*cell._parameters.values(), *readout._parameters.values())
+    parameters = [parameter for parameter in every if parameter is not None]
     if len(parameters) != 6 or _changed((network, cell, readout), parameters):
         return None
     flat = flat_of(network, parameters)
