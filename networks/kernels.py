@@ -43,6 +43,15 @@ def fused(
     )
 
 
+def _of_one_type(x: Tensor, *state: Tensor) -> None:
+    """Refuse a state of another precision, as torch's fused layers do: to copy it would hide a mistake."""
+    for part in state:
+        if part.dtype != x.dtype:
+            raise ValueError(
+                f"the state before a window is of its inputs' type; got inputs of {x.dtype} and a state of {part.dtype}"
+            )
+
+
 class TanhRecurrence(torch.autograd.Function):
     """h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh) for t = 1..T.
 
@@ -52,6 +61,7 @@ class TanhRecurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
         """Store the states h_0 … h_T and nothing else."""
+        _of_one_type(x, h0)
         states = x.new_empty(len(x) + 1, *h0.shape)
         torch.addmm(b_ih + b_hh, x.flatten(0, 1), W.T, out=states[1:].flatten(0, 1))
         states[0] = h0
@@ -99,6 +109,7 @@ class GRURecurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
         """Store the states, the gates r, u, c, and the candidate's hidden half p."""
+        _of_one_type(x, h0)
         T, n = len(x), h0.shape[1]
         states, p = x.new_empty(T + 1, *h0.shape), x.new_empty(T, *h0.shape)
         states[0] = h0
@@ -164,6 +175,7 @@ class LSTMRecurrence(torch.autograd.Function):
         ctx: Any, x: Tensor, h0: Tensor, c0: Tensor, W: Tensor, U: Tensor, b_ih: Tensor, b_hh: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Store both parts of the state and the gates."""
+        _of_one_type(x, h0, c0)
         n = h0.shape[1]
         states, cells = x.new_empty(len(x) + 1, *h0.shape), x.new_empty(len(x) + 1, *h0.shape)
         states[0], cells[0] = h0, c0

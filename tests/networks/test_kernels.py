@@ -130,6 +130,13 @@ def test_walks_back_twice_through_a_graph_that_is_kept(kernel):
     assert all(map(torch.equal, once, again))
 
 
+def test_state_of_another_precision_is_refused(kernel):
+    recurrence, blocks, _ = kernel
+    x, h, *weights = make_arguments(blocks)
+    with pytest.raises(ValueError, match=r"inputs of torch\.float64 and a state of torch\.float32"):
+        recurrence(x, h.float(), *weights)
+
+
 def test_second_derivative_is_refused_and_not_wrong(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
