@@ -83,7 +83,7 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     # So these are all, in a tenth of the time that `network.parameters()` takes to look for more.
     every = (*cell._parameters.values(), *readout._parameters.values())
     parameters = [parameter for parameter in every if parameter is not None]
-    if len(parameters) != 6 or _changed((network, cell, readout), parameters):
+    if len(every) != 6 or len(parameters) != 6 or _changed((network, cell, readout), parameters):
         return None
     flat = flat_of(network, parameters)
     if flat is None or flat.values.dtype != inputs.dtype or not available():

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from throughtime.algorithms.compiled.choose import available, kernels_of, torch_alone
 from throughtime.networks import ClosedLoop, Network, make_network
+from throughtime.networks.flat import flatten
 from throughtime.networks.rnn import RNN
 from throughtime.tasks import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
@@ -200,6 +201,24 @@ def spare(network):
     return network
 
 
+def longer(part):
+    def change(network):
+        part(network).add_module("spare", torch.nn.Linear(1, 1).double())
+        return network
+
+    return change
+
+
+def without_bias(network):
+    network.readout.bias = None
+    return network
+
+
+def with_another_in_place_of_the_bias(network):
+    network.cell.register_parameter("spare", torch.nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    return without_bias(network)
+
+
 def normed(network):
     torch.nn.utils.parametrizations.weight_norm(network.cell, "weight_hh_l0")
     return network
@@ -228,6 +247,11 @@ CHANGES = {
     "a method in a method's place": shadowed,
     "a parameter elsewhere": moved,
     "one parameter more": spare,
+    "a module more": longer(lambda network: network),
+    "a module more in the cell": longer(lambda network: network.cell),
+    "a module more in the readout": longer(lambda network: network.readout),
+    "a readout without bias": without_bias,
+    "another parameter in its place": with_another_in_place_of_the_bias,
     "a parametrization": normed,
     "another precision": lambda network: network.float(),
 }
@@ -236,10 +260,16 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_torch_does_the_work_for(change):
     problem = make_problem(Case("rnn"))
-    network = problem.network
-    if change in (with_cell, with_readout):
-        network = change(network)
-    assert kernels_of(network if change in (with_cell, with_readout) else change(network), problem.batch) is None
+    assert kernels_of(problem.network, problem.batch) is not None
+    assert kernels_of(change(problem.network), problem.batch) is None
+
+
+@pytest.mark.parametrize("change", [with_another_in_place_of_the_bias, without_bias, spare])
+def test_torch_does_the_work_for_other_parameters_in_one_vector(change):
+    problem = make_problem(Case("rnn"))
+    network = change(problem.network)
+    flatten(network)
+    assert kernels_of(network, problem.batch) is None
 
 
 def test_torch_does_the_work_where_it_is_asked_for_more():
