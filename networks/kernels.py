@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from throughtime.parts.errors import BadInput
+
 AT_ONCE = 8
 """Time steps whose slopes are worked out at once: enough to be fast, few for memory."""
 
@@ -47,8 +49,9 @@ def _of_one_type(x: Tensor, *state: Tensor) -> None:
     """Refuse a state of another precision, as torch's fused layers do: to copy it would hide a mistake."""
     for part in state:
         if part.dtype != x.dtype:
-            raise ValueError(
-                f"the state before a window is of its inputs' type; got inputs of {x.dtype} and a state of {part.dtype}"
+            raise BadInput(
+                f"the state before a window is of its inputs' type, and got inputs of {x.dtype} and a state of "
+                f"{part.dtype}: take initial_state of the network as it is now, or convert the carry"
             )
 
 
@@ -182,9 +185,11 @@ class LSTMRecurrence(torch.autograd.Function):
         z = torch.addmm(b_ih + b_hh, x.flatten(0, 1), W.T).unflatten(0, x.shape[:2])
         U_T, (h, *rows), (c, *kept) = U.T.contiguous(), states.unbind(), cells.unbind()
         steps = zip(*(part.unbind() for part in (z, z[..., : 2 * n], *z.split(n, dim=2))), rows, kept, strict=True)
-        for all_, i_f, i, f, g, o, new_h, new_c in steps:
-            all_.addmm_(h, U_T)
-            i_f.sigmoid_(), g.tanh_(), o.sigmoid_()
+        for gates, i_f, i, f, g, o, new_h, new_c in steps:
+            gates.addmm_(h, U_T)
+            i_f.sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
             c = torch.mul(f, c, out=new_c).addcmul_(i, g)
             h = torch.tanh(c, out=new_h).mul_(o)
         ctx.save_for_backward(x, W, U, z, states, cells)
@@ -197,10 +202,8 @@ class LSTMRecurrence(torch.autograd.Function):
         x, W, U, z, states, cells = ctx.saved_tensors
         n = states.shape[2]
         delta, shown = x.new_empty(*grad.shape[:2], 4, n), x.new_empty(grad.shape)
-        for chunk in zip(
-            *(part.split(AT_ONCE) for part in (cells[:-1], cells[1:], z, delta, shown)),
-            strict=True,
-        ):
+        parts = (cells[:-1], cells[1:], z, delta, shown)
+        for chunk in zip(*(part.split(AT_ONCE) for part in parts), strict=True):
             _lstm_slopes(*chunk)
         flat = delta.flatten(2)
         of_cell, of_output, products = delta[:, :, :3].unbind(), delta[:, :, 3].unbind(), flat.unbind()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from throughtime.networks.kernels import AT_ONCE, GRURecurrence, LSTMRecurrence, TanhRecurrence
+from throughtime.parts import BadInput
 
 NAMES = ["x", "h0", "W", "U", "b_ih", "b_hh"]
 
@@ -117,9 +118,12 @@ def test_arguments_stay(kernel):
 def test_no_two_gradients_share_memory(kernel):
     recurrence, blocks, _ = kernel
     arguments = make_arguments(blocks)
-    recurrence(*arguments).sum().backward()
-    places = [argument.grad.untyped_storage().data_ptr() for argument in arguments]
-    assert len(set(places)) == len(places)
+    loss = recurrence(*arguments).sum()
+    directly = torch.autograd.grad(loss, arguments, retain_graph=True)  # `backward` would part what is shared
+    loss.backward()
+    for gradients in (directly, [argument.grad for argument in arguments]):
+        places = [gradient.untyped_storage().data_ptr() for gradient in gradients]
+        assert len(set(places)) == len(places)
 
 
 def test_walks_back_twice_through_a_graph_that_is_kept(kernel):
@@ -133,7 +137,7 @@ def test_walks_back_twice_through_a_graph_that_is_kept(kernel):
 def test_state_of_another_precision_is_refused(kernel):
     recurrence, blocks, _ = kernel
     x, h, *weights = make_arguments(blocks)
-    with pytest.raises(ValueError, match=r"inputs of torch\.float64 and a state of torch\.float32"):
+    with pytest.raises(BadInput, match=r"inputs of torch\.float64 and a state of torch\.float32"):
         recurrence(x, h.float(), *weights)
 
 
