@@ -74,6 +74,15 @@ def test_random_feedback_is_drawn_once():
     assert torch.equal(feedback_of(fresh, problem.network, problem.batch, 4, carry)[1].feedback, first)
 
 
+def test_random_feedback_follows_a_network_that_is_converted():
+    problem = make_problem(Case("rnn"))
+    network, algorithm = problem.network.float(), make_algorithm("eprop(feedback='random')")
+    first = feedback_of(algorithm, network, problem.batch.to(device="cpu", dtype=torch.float32), 1)[1].feedback
+    again = feedback_of(algorithm, network.double(), problem.batch, 2)[1].feedback
+    assert first.dtype == torch.float32
+    assert torch.equal(again, first.double())
+
+
 def test_random_feedback_has_the_readouts_spread():
     problem = make_problem(Case("rnn", n=40, o=50))
     drawn = feedback_of(make_algorithm("eprop(feedback='random')"), problem.network, problem.batch, 1)[1].feedback
