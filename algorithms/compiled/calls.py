@@ -103,13 +103,13 @@ class Kernels:
         self._call("states", self._inputs(first, stop), *parts, *self._judged(0, 0), _NOTHING)
         return after
 
-    def rtrl(self, t: int, old: Tensor, new: Tensor, matrix: Tensor, fresh: Tensor, targets: int) -> float:
+    def rtrl(self, t: int, old: Tensor, new: Tensor, matrix: Tensor, targets: int) -> float:
         """Step t of real-time recurrent learning: its part of the mean loss over so many targets.
 
-        The state goes from old to new, (S, B, n), the influence from matrix to fresh; to the vector of gradients the
-        part's is added.
+        The state goes from old to new, (S, B, n); the influence (B, S n, P) is changed in place; to the vector of
+        gradients the part's is added.
         """
-        states = (old.numpy(), new.numpy(), matrix.numpy(), fresh.numpy())
+        states = (old.numpy(), new.numpy(), matrix.numpy().transpose(0, 2, 1))
         scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
         return self._call("rtrl", self.inputs[t], *states, *self._judged(t, t + 1), scale)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from throughtime.networks.compiled import gru, lstm, rnn
 from throughtime.networks.compiled.build import compiled
-from throughtime.networks.compiled.products import times
+from throughtime.networks.compiled.products import by_tiles
 
 from .layout import GRU, LSTM, NO_BLOCK, RNN, outputs_of, parts_of
 from .windows import read_out
@@ -17,60 +17,60 @@ from .windows import read_out
 
 @compiled
 def advance(
-    x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_input: Any, of_hidden: Any, matrix: Any, new: Any,
+    x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_input: Any, of_hidden: Any, matrix: Any,
     by_hidden: Any, columns: Any,
 ) -> None:  # fmt: skip
-    """From M_{t-1} to M_t, both (B, S n, P), and to columns (P,) the gradient ∂L/∂h_t · ∂h_t/∂θ is added.
+    """From M_{t-1}ᵀ to M_tᵀ (B, P, S n), in place, and to columns (P,) the gradient ∂L/∂h_t · ∂h_t/∂θ is added.
 
     A step without a target has a by_hidden (1, B, n) of no sequences, (1, 0, n). The columns are those of
     `throughtime.algorithms.influence.StructuredInfluence`.
     """
     B, m = x.shape
     S, G, n = by_gate.shape[0], by_gate.shape[1], h.shape[1]
-    transition = np.empty((S * n, n), x.dtype)
-    seen = np.ones(m + n + 1, x.dtype)
+    transition, kept = np.empty((n, S * n), x.dtype), np.empty((m + n + 1, S * n), x.dtype)
+    seen, without_hidden = np.ones(m + n + 1, x.dtype), np.ones(m + 1, x.dtype)
     for b in range(B):
-        old, now = matrix[b], new[b]
         transition[:] = 0
         for p in range(S):
             for g in range(G):
                 if of_hidden[g] != NO_BLOCK:
                     for i in range(n):
-                        slope, row = by_gate[p, g, b, i], transition[p * n + i]
-                        weights = U[of_hidden[g] * n + i]
+                        slope, weights = by_gate[p, g, b, i], U[of_hidden[g] * n + i]
                         for j in range(n):
-                            row[j] += slope * weights[j]
+                            transition[j, p * n + i] += slope * weights[j]
             for i in range(n):
-                transition[p * n + i, i] += by_state[p, 0, b, i]
-        times(transition, old[:n], now)
-        for p in range(S):
-            for q in range(1, S):
-                for i in range(n):
-                    slope, row, past = by_state[p, q, b, i], now[p * n + i], old[q * n + i]
-                    for k in range(len(row)):
-                        row[k] += slope * past[k]
-        seen[:m], seen[m : m + n] = x[b], h[b]
-        for p in range(S):
-            column = 0
-            for g in range(G):
-                first = 0 if of_input[g] != NO_BLOCK else m
-                without = 0 if of_hidden[g] != NO_BLOCK else n
-                width = m + n + 1 - first - without
-                for i in range(n):
-                    slope, row = by_gate[p, g, b, i], now[p * n + i, column + i * width : column + (i + 1) * width]
-                    if without:
-                        for k in range(m):
-                            row[k] += slope * seen[k]
-                        row[m] += slope
-                    else:
+                transition[i, p * n + i] += by_state[p, 0, b, i]
+        seen[:m], seen[m : m + n], without_hidden[:m] = x[b], h[b], x[b]
+        column = 0
+        for g in range(G):
+            features = without_hidden if of_hidden[g] == NO_BLOCK else seen[0 if of_input[g] != NO_BLOCK else m :]
+            width = len(features)
+            for i in range(n):
+                # The columns of one unit's weights: they stay in the cache until all is done with them.
+                old, now = kept[:width], matrix[b, column : column + width]
+                for k in range(width):
+                    before, row = old[k], now[k]
+                    for j in range(S * n):
+                        before[j] = row[j]
+                by_tiles(old[:, :n], transition, now)
+                for p in range(S):
+                    for q in range(1, S):
+                        slopes = by_state[p, q, b]
                         for k in range(width):
-                            row[k] += slope * seen[first + k]
-                column += n * width
-        if by_hidden.shape[1]:
-            for i in range(n):
-                credit, row = by_hidden[0, b, i], now[i]
-                for k in range(len(row)):
-                    columns[k] += credit * row[k]
+                            past, part = old[k, q * n : (q + 1) * n], now[k, p * n : (p + 1) * n]
+                            for j in range(n):
+                                part[j] += slopes[j] * past[j]
+                    slope = by_gate[p, g, b, i]
+                    for k in range(width):
+                        now[k, p * n + i] += slope * features[k]
+                if by_hidden.shape[1]:
+                    credit = by_hidden[0, b]
+                    for k in range(width):
+                        total, row = x.dtype.type(0), now[k]
+                        for j in range(n):
+                            total += credit[j] * row[j]
+                        columns[column + k] += total
+                column += width
 
 
 @compiled
@@ -121,13 +121,12 @@ def rnn_step(
     old: Any,
     new: Any,
     matrix: Any,
-    fresh: Any,
     values: Any,
     classes: Any,
     mask: Any,
     scale: Any,
 ) -> Any:
-    """The tanh cell: from old to new states (S, B, n) and from matrix to fresh; grad is added to, the loss returned."""
+    """The tanh cell: old to new states (S, B, n), matrix (B, P, S n) in place; grad is added to, the loss returned."""
     B, m = x.shape
     n = old.shape[2]
     o = outputs_of(len(theta), m, n, 1)
@@ -136,8 +135,8 @@ def rnn_step(
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 1, B, n), x.dtype)
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
-    columns = np.zeros(matrix.shape[2], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, fresh, by_hidden, columns)
+    columns = np.zeros(matrix.shape[1], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, by_hidden, columns)
     scatter(columns, RNN[0], RNN[1], gW, gU, gb_ih, gb_hh)
     return loss
 
@@ -150,7 +149,6 @@ def gru_step(
     old: Any,
     new: Any,
     matrix: Any,
-    fresh: Any,
     values: Any,
     classes: Any,
     mask: Any,
@@ -165,8 +163,8 @@ def gru_step(
     by_state, by_gate = np.empty((1, 1, B, n), x.dtype), np.empty((1, 4, B, n), x.dtype)
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
-    columns = np.zeros(matrix.shape[2], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, fresh, by_hidden, columns)
+    columns = np.zeros(matrix.shape[1], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, by_hidden, columns)
     scatter(columns, GRU[0], GRU[1], gW, gU, gb_ih, gb_hh)
     return loss
 
@@ -179,7 +177,6 @@ def lstm_step(
     old: Any,
     new: Any,
     matrix: Any,
-    fresh: Any,
     values: Any,
     classes: Any,
     mask: Any,
@@ -194,7 +191,7 @@ def lstm_step(
     by_state, by_gate = np.empty((2, 2, B, n), x.dtype), np.empty((2, 4, B, n), x.dtype)
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
-    columns = np.zeros(matrix.shape[2], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, fresh, by_hidden, columns)
+    columns = np.zeros(matrix.shape[1], x.dtype)
+    advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, by_hidden, columns)
     scatter(columns, LSTM[0], LSTM[1], gW, gU, gb_ih, gb_hh)
     return loss
