@@ -21,6 +21,7 @@ from throughtime.parts import BadInput
 from throughtime.runners.execution.local import worker_pool
 from throughtime.runners.execution.pool import Died, Overran, Stopped
 from throughtime.runners.training.measure import carried, count, count_updates
+from throughtime.runners.training.stepping import make_stepper
 from throughtime.runners.training.timing import Spread, in_turns, ratio
 from throughtime.runners.training.workload import Prepared, Workload
 
@@ -138,16 +139,21 @@ def against_a_product(sizes: Sizes, cell: str) -> list[Row]:
 
 
 def against_numpy(sizes: Sizes) -> list[Row]:
-    """One step of RTRL for one sequence with its Adam update, beside plain numpy."""
+    """One step of RTRL for one sequence with the trainer's Adam update, clipped, beside plain numpy, not clipped."""
     steps, n = 4 * sizes.chunk, sizes.hidden_size
-    prepared = Workload("rtrl", "rnn", (sizes.rounds + 3) * steps, n, 1).prepare()
-    optimizer = torch.optim.Adam(prepared.network.parameters(), lr=1e-8, fused=True)
-    updates, plain = Updates(prepared), NumpyRTRL(prepared, 1e-8)
-    works = {"rtrl": lambda: updates.pull(steps, optimizer.step), "numpy": lambda: plain.run(steps)}
+    length = (sizes.rounds + 3) * steps
+    prepared = Workload("rtrl", "rnn", length, n, 1).prepare()
+    config = run_config("rtrl", length=length, hidden_size=n, batch_size=1, steps=length)
+    stepper, plain = make_stepper(config, prepared.network), NumpyRTRL(prepared, config.learning_rate)
+    updates = Updates(prepared)
+    works = {
+        "rtrl": lambda: updates.pull(steps, lambda: stepper.step(updates.last)),
+        "numpy": lambda: plain.run(steps),
+    }
     seconds = in_turns(works, rounds=sizes.rounds)
     at = f"B=1 n={n}"
     milliseconds = {name: Spread.of(1e3 * values / steps) for name, values in seconds.items()}
-    reason = "about fifty operations on small tensors and one call of autograd, each with its fixed cost"
+    reason = f"the product alone, A (n, n) by M (n, P), is {2 * n * n * plain.weights.size:.2g} operations"
     return [
         Row("rtrl, rnn: a step with its Adam update", at, milliseconds["rtrl"], "ms", 1.0, reason=reason),
         Row("plain numpy RTRL: a step with its Adam update", at, milliseconds["numpy"], "ms", None),
