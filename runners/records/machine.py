@@ -33,10 +33,12 @@ def arithmetic(device: str) -> str:
     """What the last digits of a run depend on besides its code and torch: the machine, and the kernels in use on it.
 
     The kernels that torch and the BLAS libraries take can be set from outside (ATEN_CPU_CAPABILITY, MKL_CBWR,
-    OPENBLAS_CORETYPE); ours are there with Numba, and call SciPy's BLAS.
+    OPENBLAS_CORETYPE), and so can the processor that Numba compiles for; ours are there with Numba, and call SciPy's
+    BLAS for large products.
     """
     capability = torch.backends.cpu.get_cpu_capability()
-    chosen = [os.environ.get(name, "") for name in ("MKL_CBWR", "OPENBLAS_CORETYPE")]
+    set_outside = ("MKL_CBWR", "OPENBLAS_CORETYPE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+    chosen = [os.environ.get(name, "") for name in set_outside]
     ours = f"Numba {_version('numba')}, SciPy {_version('scipy')}" if available() else "torch alone"
     return ", ".join([machine(device), capability, *chosen, ours])
 
