@@ -99,7 +99,9 @@ class AnyCell(Recurrent):
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros: S tensors (batch_size, n)."""
-        like = next(self.parameters())
+        # Of itself, as all built-in cells have: `parameters` takes longer to find it than the zeros take.
+        own = next(iter(self._parameters.values()), None)
+        like = next(self.parameters()) if own is None else own
         return tuple(like.new_zeros(batch_size, self.hidden_size) for _ in range(self.state_parts))
 
 

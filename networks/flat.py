@@ -5,8 +5,10 @@ weights of a layer in the one piece of memory that it wants.
 """
 
 import operator
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +27,11 @@ class Flat:
         pieces = self.gradients.split([parameter.numel() for parameter in parameters])
         self._views = [piece.view(parameter.shape) for piece, parameter in zip(pieces, parameters, strict=True)]
         self._pointers = [parameter.data_ptr() for parameter in parameters]
+
+    @cached_property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The values and the gradients, on a CPU, as arrays over the same memory."""
+        return self.values.numpy(), self.gradients.numpy()
 
     @property
     def holds(self) -> bool:

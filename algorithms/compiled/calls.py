@@ -1,5 +1,7 @@
 """From torch to the kernels and back: tensors as arrays over the same memory, nothing copied."""
 
+import functools
+
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 (loads the BLAS that is held to one thread below)
 import torch
@@ -49,7 +51,7 @@ class Kernels:
 
     def __init__(self, cell: str, flat: Flat, batch: Batch, past: Tensor | None = None) -> None:
         self.cell, self.flat, self.batch = cell, flat, batch
-        self.theta, self.grad = flat.values.numpy(), flat.gradients.numpy()
+        self.theta, self.grad = flat.arrays
         self.inputs, targets = batch.inputs.contiguous().numpy(), batch.targets.contiguous().numpy()
         real = targets.ndim == 3
         self.values = targets if real else np.empty((0, 0, 0), self.inputs.dtype)
@@ -58,7 +60,6 @@ class Kernels:
         self.mask = None if whole or batch.mask is None else batch.mask.contiguous().numpy()
         self.past = None if past is None or not len(past) else past.contiguous().numpy()
         self.total, self.kind = batch.total, batch.inputs.dtype
-        self._scales: dict[tuple[int, int], np.ndarray] = {}
 
     def window(
         self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None
@@ -69,14 +70,14 @@ class Kernels:
         nothing = np.empty((0, *parts[0].shape), parts[0].dtype)
         loss = self._call("window", self._inputs(first, stop), *parts, nothing, *self._judged(start, stop), scale)
         self.flat.show_gradients()
-        return torch.scalar_tensor(loss, dtype=self.kind), after
+        return self._scalar(loss), after
 
     def segment(
         self, state: State, first: int, start: int, stop: int, targets: int, arriving: State, add: bool
     ) -> tuple[Tensor, State, State]:
         """The gradient of a part of a longer window, likewise."""
         after, parts = _copied(state)
-        credit, scale, kept = torch.stack(arriving), self._scale(stop - start, targets), self.grad
+        credit, scale, kept = torch.stack(arriving), _scale(stop - start, targets), self.grad
         if add:
             self.flat.gather_gradients()
             self.grad = np.empty_like(kept)
@@ -86,7 +87,7 @@ class Kernels:
             kept += self.grad
             self.grad = kept
         self.flat.show_gradients()
-        return torch.scalar_tensor(loss, dtype=self.kind), after, tuple(credit.unbind())
+        return self._scalar(loss), after, tuple(credit.unbind())
 
     def readout(self, state: State, start: int, stop: int) -> tuple[Tensor, State]:
         """The mean loss over some steps' targets, its gradient by the readout alone, and the state after the steps."""
@@ -95,7 +96,7 @@ class Kernels:
         loss = self._call("states", self.inputs[start:stop], *parts, *judged, scale)
         if len(scale):
             self.flat.show_gradients()
-        return torch.scalar_tensor(loss, dtype=self.kind), after
+        return self._scalar(loss), after
 
     def carried_on(self, state: State, first: int, stop: int) -> State:
         """The state before step `stop`, from that before step `first`, without gradient."""
@@ -110,7 +111,7 @@ class Kernels:
         gradients the part's is added.
         """
         states = (old.numpy(), new.numpy(), matrix.numpy().transpose(0, 2, 1))
-        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
+        scale = _scale(1, targets) if self.batch.counts[t] else _NOTHING
         return self._call("rtrl", self.inputs[t], *states, *self._judged(t, t + 1), scale)
 
     def uoro(self, t: int, old: Tensor, new: Tensor, signs: Tensor, s: Tensor, theta: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ class Kernels:
         loss = self._call("uoro", self.inputs[t], *pair, *self._judged(t, t + 1), scale)
         if len(scale):
             self.flat.show_gradients()
-        return torch.scalar_tensor(loss, dtype=self.kind)
+        return self._scalar(loss)
 
     def traces(
         self, t: int, old: Tensor, new: Tensor, traces: Tensor, own_weight: bool, feedback: Tensor | None, targets: int
@@ -134,7 +135,7 @@ class Kernels:
         vector of gradients the part's is added.
         """
         back = _NO_FEEDBACK[self.kind] if feedback is None else feedback.numpy()
-        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
+        scale = _scale(1, targets) if self.batch.counts[t] else _NOTHING
         arrays = (old.numpy(), new.numpy(), traces.numpy(), own_weight, back)
         return self._call("traces", self.inputs[t], *arrays, *self._judged(t, t + 1), scale)
 
@@ -146,7 +147,7 @@ class Kernels:
         The state goes from old to new, (S, B, n); of the product, features (B, m + n + 1) and factors (B, S n, G n) are
         changed in place, by the signs (B,); to the vector of gradients the part's is added.
         """
-        scale = self._scale(1, targets) if self.batch.counts[t] else _NOTHING
+        scale = _scale(1, targets) if self.batch.counts[t] else _NOTHING
         arrays = (old.numpy(), new.numpy(), signs.numpy(), features.numpy(), factors.numpy())
         return self._call("kf_rtrl", self.inputs[t], *arrays, *self._judged(t, t + 1), scale)
 
@@ -179,18 +180,22 @@ class Kernels:
 
     def _mean(self, start: int, stop: int) -> np.ndarray:
         """The weights that make a sum of the steps' losses the mean over their targets."""
-        return self._scale(stop - start, sum(self.batch.counts[start:stop]))
+        return _scale(stop - start, sum(self.batch.counts[start:stop]))
 
-    def _scale(self, steps: int, targets: int) -> np.ndarray:
-        """The same for so many steps, of a mean over so many targets; no weights where there are none."""
-        if (steps, targets) not in self._scales:
-            self._scales[steps, targets] = np.full(steps, 1 / targets) if targets else _NOTHING
-        return self._scales[steps, targets]
+    def _scalar(self, loss: float) -> Tensor:
+        """A loss as a tensor of the network's precision."""
+        return torch.from_numpy(np.array(loss, self.inputs.dtype))
+
+
+@functools.lru_cache(maxsize=1024)
+def _scale(steps: int, targets: int) -> np.ndarray:
+    """The weights that make a sum of so many steps' losses the mean over so many targets; none where there are none."""
+    return np.full(steps, 1 / targets) if targets else _NOTHING
 
 
 def _copied(state: State) -> tuple[State, list[np.ndarray]]:
     """A state's parts, in memory of their own, as tensors and as arrays."""
-    parts = [part.detach().numpy().copy() for part in state]
+    parts = [(part.detach() if part.requires_grad else part).numpy().copy() for part in state]
     return tuple(map(torch.from_numpy, parts)), parts
 
 
