@@ -97,25 +97,28 @@ class StructuredInfluence(Influence[Linearization]):
         ]
         self.outputs = outputs_fed_back(network)
         P = n * sum(self.widths) + self.outputs * (n + 1)
-        # In memory a parameter's influence is one piece: a step runs through it from one end to the other.
-        self.matrix = cell.weight_hh_l0.new_zeros(batch_size, P, S * n).transpose(1, 2)
-        self._spare: Tensor | None = None
+        self._buffers = tuple(cell.weight_hh_l0.new_zeros(batch_size, S * n, P) for _ in range(2))
+        self._now = 0
+
+    @property
+    def matrix(self) -> Tensor:
+        """M_t, (B, S n, P)."""
+        return self._buffers[self._now]
 
     def copy(self) -> "StructuredInfluence":
         other = copy(self)
-        other.matrix, other._spare = self.matrix.clone(), None
+        other._now = 0
+        other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
         return other
 
     @property
     def spare(self) -> Tensor:
         """The buffer that M_{t+1} is to be written to, as `matrix`; `turn` then makes it that."""
-        if self._spare is None:
-            self._spare = torch.empty_like(self.matrix)
-        return self._spare
+        return self._buffers[1 - self._now]
 
     def turn(self) -> None:
         """The spare buffer holds the matrix now."""
-        self.matrix, self._spare = self.spare, self.matrix
+        self._now = 1 - self._now
 
     @torch.no_grad()
     def advance(self, state: State, local: Linearization) -> None:

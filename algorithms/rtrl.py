@@ -50,5 +50,7 @@ class WholeInfluence(StructuredInfluence):
     def by_kernel(
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
     ) -> float:
-        """See `forward.ByKernel`."""
+        """See `forward.ByKernel`; the kernel runs through memory, where a parameter's influence is then one piece."""
+        if self.matrix.stride(1) != 1:
+            self._buffers, self._now = (self.matrix.mT.contiguous().mT, self.spare), 0
         return kernels.rtrl(t, old, new, self.matrix, targets)
