@@ -76,11 +76,14 @@ def make_influence(network: Network, batch_size: int) -> Influence:  # type: ign
 
 
 class StructuredInfluence(Influence[Linearization]):
-    """Of a cell that is an elementwise map of affine pre-activations: (B, S n, P).
+    """Of a cell that is an elementwise map of affine pre-activations.
 
     The columns of a gate are its n rows of weights, each row for what the gate sees: x (m), h (n), and 1 for the bias.
     Of h a sparse cell's row has only those units that its weights are kept for, as many in every row.
     Where an output is fed back, o (n + 1) columns follow: the readout's rows, each for h and 1.
+
+    Attributes:
+        matrix: M_t, (B, S n, P).
     """
 
     def __init__(self, network: Network | None, cell: Cell, batch_size: int) -> None:
@@ -97,28 +100,24 @@ class StructuredInfluence(Influence[Linearization]):
         ]
         self.outputs = outputs_fed_back(network)
         P = n * sum(self.widths) + self.outputs * (n + 1)
-        self._buffers = tuple(cell.weight_hh_l0.new_zeros(batch_size, S * n, P) for _ in range(2))
-        self._now = 0
-
-    @property
-    def matrix(self) -> Tensor:
-        """M_t, (B, S n, P)."""
-        return self._buffers[self._now]
+        self.matrix = cell.weight_hh_l0.new_zeros(batch_size, S * n, P)
+        self._spare: Tensor | None = None
 
     def copy(self) -> "StructuredInfluence":
         other = copy(self)
-        other._now = 0
-        other._buffers = (self.matrix.clone(), torch.empty_like(self.matrix))
+        other.matrix, other._spare = self.matrix.clone(), None
         return other
 
     @property
     def spare(self) -> Tensor:
         """The buffer that M_{t+1} is to be written to, as `matrix`; `turn` then makes it that."""
-        return self._buffers[1 - self._now]
+        if self._spare is None:
+            self._spare = torch.empty_like(self.matrix)
+        return self._spare
 
     def turn(self) -> None:
         """The spare buffer holds the matrix now."""
-        self._now = 1 - self._now
+        self.matrix, self._spare = self.spare, self.matrix
 
     @torch.no_grad()
     def advance(self, state: State, local: Linearization) -> None:

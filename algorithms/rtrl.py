@@ -52,5 +52,8 @@ class WholeInfluence(StructuredInfluence):
     ) -> float:
         """See `forward.ByKernel`; the kernel runs through memory, where a parameter's influence is then one piece."""
         if self.matrix.stride(1) != 1:
-            self._buffers, self._now = (self.matrix.mT.contiguous().mT, self.spare), 0
+            by_unit = self.matrix
+            # Zeros, as at a sequence's start, are the same in either order.
+            by_parameter = by_unit.mT.contiguous() if by_unit.any() else by_unit.view(by_unit.mT.shape)
+            self.matrix = by_parameter.mT
         return kernels.rtrl(t, old, new, self.matrix, targets)

@@ -13,6 +13,9 @@ _by_two, _by_one, _by_half, _by_number = panel(2 * VECTOR), panel(VECTOR), panel
 _IN_CACHE = 1 << 19
 """Bytes of a second factor; of a larger one the BLAS makes blocks."""
 
+_OF_ONE_ROW = 1 << 14
+"""Bytes of a second factor whose first has a single row; a BLAS reads a larger one faster."""
+
 _SHORT = 1 << 17
 """Bytes of what is summed over by rows, likewise: its tiles read both factors across."""
 
@@ -20,7 +23,7 @@ _SHORT = 1 << 17
 @compiled
 def times(a: Any, b: Any, out: Any) -> None:
     """A (r, k) times b (k, c), into out (r, c)."""
-    if b.nbytes > (_IN_CACHE if len(a) > 1 else 1 << 14):
+    if b.nbytes > (_IN_CACHE if len(a) > 1 else _OF_ONE_ROW):
         np.dot(a, b, out)
     else:
         by_tiles(a, b, out)

@@ -3,13 +3,14 @@
 import math
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import relative_error
-from problems import CASES, CELLS, LOSSES, Case, fifths, make_problem, shared_problem, third
+from problems import CASES, CELLS, LOSSES, Case, fifths, make_problem, record, shared_problem, third
 from torch.utils.flop_counter import FlopCounterMode
 
 from throughtime.algorithms.compiled.choose import available, kernels_of, torch_alone
@@ -78,6 +79,24 @@ def test_both_forms_give_the_same(cell, of):
         if case.cell == cell:
             for spec in third(SPECS, number, of):
                 assert differ(shared_problem(case), spec) <= 1e-12, (case, spec)
+
+
+def in_two_forms(problem, spec, first, then):
+    """The gradients of a stream's second batch, whose first was computed in another form or in the same."""
+    with first():
+        *_, last = problem.updates(spec)
+    with then():
+        return [gradient for *_, gradient in record(problem.updates(spec, last.carry), problem.network)]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_rtrl_goes_on_in_the_other_form(cell):
+    # In torch's form the influence matrix lies by unit, in the kernel's by parameter.
+    problem = shared_problem(Case(cell))
+    expected = in_two_forms(problem, "rtrl", torch_alone, torch_alone)
+    for forms in ((torch_alone, nullcontext), (nullcontext, torch_alone)):
+        found = in_two_forms(problem, "rtrl", *forms)
+        assert max(map(relative_error, found, expected)) <= 1e-12, forms
 
 
 def in_float32(problem):
