@@ -116,6 +116,11 @@ class Batch:
             )
         return losses
 
+    def target_losses(self, outputs: Tensor) -> Tensor:
+        """The losses of the targets alone, (total,), in order of time, sequence after sequence; outputs (T, B, o)."""
+        losses = self.losses(outputs).T
+        return losses.flatten() if self.mask is None else losses[self.mask.T]
+
     def mean_loss(self, outputs: Tensor) -> Tensor:
         """The mean loss over the targets, a scalar; outputs (T, B, o). Zero where there is no target."""
         return self.losses(outputs).sum() / max(self.total, 1)
@@ -177,6 +182,7 @@ class Reference:
         source: where the number comes from: a formula, a fit, a paper.
         free: the score free-running over the task's horizon; None where the reference has no such form.
         by_lead: the same for each step ahead by itself, 1 … horizon.
+        losses: of the targets of the test data, as `Batch.target_losses`; empty where they are not known.
     """
 
     name: str
@@ -185,6 +191,7 @@ class Reference:
     source: str
     free: float | None = None
     by_lead: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
 
 
 class Task(ABC):
@@ -195,6 +202,8 @@ class Task(ABC):
         feedback: how the task can be run in a closed loop: its last o inputs are the target of the step before, as it
             is ("real") or one-hot ("symbol"), and a network's own output may stand there. None: it can't.
         own_cell: the name of the recurrent cell that the task brings; empty where any cell serves.
+        small_test: the test data is a sample so small that a verdict needs its error: the losses of its targets are
+            kept.
 
     Attributes:
         input_size: m.
@@ -205,6 +214,7 @@ class Task(ABC):
     metric: ClassVar[Metric]
     feedback: ClassVar[Literal["real", "symbol"] | None] = None
     own_cell: ClassVar[str] = ""
+    small_test: ClassVar[bool] = False
     input_size: int
     output_size: int
     horizon: int = 0

@@ -73,6 +73,7 @@ class Series(Task):
 
     metric = Metric("NMSE", better="lower")
     feedback = "real"
+    small_test = True
     input_size = 1
     output_size = 1
     gaps: ClassVar[bool] = False
@@ -164,7 +165,13 @@ class Series(Task):
         targets = data.scaled[judged][:, None]
         one = Batch(targets, targets, squared_error)
         outputs = self._scaled(predict(judged.numpy() - 1, 1)).transpose(0, 1)
-        found = Reference(name, self.score(outputs, one), "floor" if kind == "floor" else "baseline", source)
+        found = Reference(
+            name,
+            self.score(outputs, one),
+            "floor" if kind == "floor" else "baseline",
+            source,
+            losses=tuple(one.target_losses(outputs).tolist()),
+        )
         test = ahead(self.test(), self.horizon)
         origins = self._begin(self.split.test) + test.steps.numpy()
         return with_leads(found, self, self._scaled(predict(origins, self.horizon)), test.batch)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from throughtime.runners.records.kept import Kept, Whole
+from throughtime.runners.records.kept import Kept, Whole, rounded
 from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.runners.suite.written import Count
@@ -228,4 +228,4 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
 def _plain(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return float(f"{value:.7g}") if math.isfinite(value) else None
+    return rounded(value) if math.isfinite(value) else None

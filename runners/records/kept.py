@@ -19,6 +19,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Status = Literal["done", "diverged", "timeout", "out-of-memory", "error", "skipped"]
 
 
+def rounded(value: float) -> float:
+    """To the seven digits that one of very many numbers is kept with.
+
+    >>> rounded(2 / 3)
+    0.6666667
+    """
+    return float(f"{value:.7g}")
+
+
 class Kept(BaseModel):
     """What every record says of itself: how it ended, and with which deadline in seconds (None: it had none).
 

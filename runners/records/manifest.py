@@ -23,7 +23,7 @@ from throughtime.runners.suite.suite import Suite
 from throughtime.runners.suite.written import Finite
 from throughtime.tasks import Metric, Reference, Task
 
-from .kept import Whole
+from .kept import Whole, rounded
 from .record import Record
 from .store import Asked, Key, Store
 
@@ -63,10 +63,23 @@ class TaskFacts(BaseModel):
     @classmethod
     def _sound(cls, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
         for one in references:
-            for value in (one.value, *([] if one.free is None else [one.free]), *one.by_lead):
+            for value in (one.value, *([] if one.free is None else [one.free]), *one.by_lead, *one.losses):
                 if not math.isfinite(value):
                     raise ValueError(f"the reference {one.name!r} is {value}")
-        return tuple(replace(one, name=one_line(one.name), source=one_line(one.source)) for one in references)
+        return tuple(
+            replace(one, name=one_line(one.name), source=one_line(one.source), losses=tuple(map(rounded, one.losses)))
+            for one in references
+        )
+
+    @model_validator(mode="after")
+    def _of_the_same_targets(self) -> "TaskFacts":
+        for one in self.references:
+            if len(one.losses) not in (0, self.test_targets):
+                raise ValueError(
+                    f"the reference {one.name!r} has {len(one.losses)} losses, and the test data "
+                    f"{self.test_targets} targets: a loss for each of them, or none"
+                )
+        return self
 
     @field_validator("metric")
     @classmethod

@@ -45,6 +45,7 @@ class Record(Kept):
         validation: the score at the end of a tuning run; test: of a report run.
         free: the same, running free over the task's horizon; by_lead: of each step ahead by itself.
         exposure_bias: the free-running score less the score one step ahead on the same targets.
+        test_losses: of a report run on a small test, of all its targets, as `Batch.target_losses`.
         steps: time steps of training data; updates: the optimizer's; sequences: of training data.
         wall_seconds: of training, as are cpu_seconds: evaluation is off the clock.
         peak_bytes: the most alive at once in one batch's updates; flops and ops: of these (`Counts`);
@@ -64,6 +65,7 @@ class Record(Kept):
     free: float | None = None
     by_lead: tuple[float | None, ...] = ()
     exposure_bias: float | None = None
+    test_losses: tuple[Number, ...] = ()
     steps: Whole = 0
     updates: Whole = 0
     sequences: Whole = 0

@@ -18,7 +18,7 @@ from .record import Point, Record
 _RUN = ("task", "cell", "algorithm", "forcing", "seed")
 """What names a run in a table of its points."""
 
-_NO_COLUMNS = {"config", "curve", "traceback", "printed", "plugins", "by_lead"}
+_NO_COLUMNS = {"config", "curve", "traceback", "printed", "plugins", "by_lead", "test_losses"}
 """What of a record is no number or word of a table."""
 
 

@@ -19,6 +19,7 @@ from throughtime.forcings import Forcing, make_forcing
 from throughtime.forcings.base import closed_loop
 from throughtime.networks import Network
 from throughtime.networks.modes import evaluating, training
+from throughtime.runners.records.kept import rounded
 from throughtime.runners.records.record import Point, Record
 from throughtime.runners.suite.config import RunConfig
 from throughtime.tasks import Batch, Task, make_task
@@ -198,6 +199,8 @@ class Trainer:
                 f"the evaluation loss went from {self.first_loss:.4g} to {loss:.4g} by step {self.record.steps}"
             )
         self.record.curve = (*self.record.curve, point)
+        if self.task.small_test and self.config.purpose == "report":
+            self.record.test_losses = tuple(map(rounded, self.judged.target_losses(outputs).tolist()))
         on_point(point, min(self._used(), 1.0))
 
     def _gradient_quality(self) -> Quality:

@@ -136,9 +136,10 @@ def _descended(batch: Batch, outputs: Tensor) -> Tensor:
 
 def references_give_a_meaning(task: Task) -> str:
     """At least one floor; all values finite, each with a name of its own and a source; no reference beats an optimum.
-    Look at: values in another unit than the score's, and which way of the metric is the better one.
+    Look at: values in another unit than the score's, and which way of the metric is the better one; `losses`, which are
+    those of all the test data's targets, or none.
     """
-    references = task.references()
+    references, targets = task.references(), task.test().total
     names = [reference.name for reference in references]
     if len(set(names)) != len(names) or not all(names):
         raise Refuted(f"names are {names}")
@@ -147,6 +148,8 @@ def references_give_a_meaning(task: Task) -> str:
             raise Refuted(f"{reference.name} is a {reference.kind!r}; there are floor, baseline and optimum")
         if not math.isfinite(reference.value):
             raise Refuted(f"{reference.name} scores {reference.value}")
+        if len(reference.losses) not in (0, targets):
+            raise Refuted(f"{reference.name} has {len(reference.losses)} losses, and the test data {targets} targets")
         if not reference.source:
             raise Refuted(f"{reference.name} has no source")
     if "floor" not in {reference.kind for reference in references}:

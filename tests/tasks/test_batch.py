@@ -66,6 +66,13 @@ def test_mean_loss_is_over_the_targets_alone(batch):
     assert float(batch.mean_loss(outputs)) == pytest.approx(9 / 6)
 
 
+def test_target_losses_are_in_order_of_time_sequence_after_sequence(batch):
+    outputs = batch.targets + torch.arange(10.0).reshape(5, 2, 1).sqrt()
+    assert batch.target_losses(outputs).tolist() == pytest.approx([0, 2, 6, 8, 1, 3])
+    whole = Batch(batch.inputs, batch.targets, squared_error)
+    assert whole.target_losses(outputs).tolist() == pytest.approx([0, 2, 4, 6, 8, 1, 3, 5, 7, 9])
+
+
 def test_mean_loss_without_targets_is_zero_and_differentiable(batch):
     outputs = torch.ones(1, 2, 1, requires_grad=True)
     loss = batch.window(2, 3).mean_loss(outputs)

@@ -121,6 +121,22 @@ class TestEverySeries:
             assert reference.free is not None
             assert len(reference.by_lead) == task.horizon
 
+    def test_every_reference_has_the_losses_of_its_score(self, task):
+        test = task.test()
+        unit = task.score(test.targets + 1, test)  # of a mean loss of 1
+        for reference in task.references():
+            assert len(reference.losses) == test.total
+            mean = np.mean(reference.losses)
+            assert reference.value == pytest.approx(unit * (np.sqrt(mean) if "RMSE" in task.metric.name else mean))
+
+    def test_persistence_loses_what_the_values_change_by(self, task):
+        values = task.values().numpy()
+        last = last_given(values)[task.split.test.start - 1 : task.split.test.stop - 1]
+        changes = (values[task.split.test.start : task.split.test.stop] - last) / task.data.deviation.numpy()
+        expected = (changes**2).mean(axis=1)
+        losses = references(task)["persistence"].losses
+        assert losses == pytest.approx(expected[~np.isnan(expected)].tolist(), rel=1e-5, abs=1e-9)
+
     @pytest.mark.parametrize("parameter", ["length", "horizon"])
     @pytest.mark.parametrize("value", [0, 10**6])
     def test_impossible_length_or_horizon(self, task, parameter, value):

@@ -212,6 +212,7 @@ MANIFESTS = {
     "a reference of no kind": put(*TASK, "references", 0, "kind", "guess"),
     "a reference that is infinite": put(*TASK, "references", 0, "value", float("inf")),
     "a reference's free score that is no number": put(*TASK, "references", 0, "free", float("nan")),
+    "a reference with losses of other targets": put(*TASK, "references", 0, "losses", [0.5, 0.5, 0.5]),
     "a horizon that is negative": put(*TASK, "horizon", -5),
     "no experiment": put("suite", "experiments", []),
     "no seeds": put("suite", "experiments", 0, "seeds", 0),
@@ -251,6 +252,7 @@ RECORDS = {
     "a share in words": put("clipped_share", "half"),
     "a score in words": put("test", "good"),
     "a score ahead in words": put("by_lead", ["good"]),
+    "a target's loss that is no number": put("test_losses", [float("nan")]),
 }
 
 

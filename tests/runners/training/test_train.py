@@ -98,6 +98,22 @@ def test_report_runs_are_judged_on_test_data(config, monkeypatch):
     assert outcome.validation is None
 
 
+def test_a_small_tests_losses_are_kept(config):
+    task = make_task("sunspots(length=6)")
+    trainer = Trainer(config.model_copy(update={"task": "sunspots(length=6)"}))
+    record = trainer.run()
+    outputs, _ = trainer.network.unroll(task.test().inputs)
+    losses = (outputs - task.test().targets).square()[task.test().mask]
+    assert record.test_losses == pytest.approx(losses[:, 0].tolist(), rel=1e-4, abs=1e-7)
+    assert record.test == pytest.approx(sum(record.test_losses) / 35 * task.deviation**2 / task.variance, rel=1e-5)
+
+
+def test_no_losses_are_kept_of_a_large_test_or_of_tuning(config):
+    assert Trainer(config).run().test_losses == ()
+    tuning = config.model_copy(update={"task": "sunspots(length=6)", "purpose": "tuning"})
+    assert Trainer(tuning).run().test_losses == ()
+
+
 def test_counts_are_those_of_the_least_truth(config):
     def counts(forcing):
         changed = config.model_copy(update={"task": "sunspots(length=6)", "forcing": forcing})

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import torch
-from task_defects import Adding, TwoLag, changed
+from task_defects import Adding, Sunspots, TwoLag, changed
 from torch import nn
 
 from throughtime.networks import Network
@@ -151,6 +151,11 @@ class StepsOtherwise(Network):
     hidden = Network.hidden
 
 
+class LosesATarget(Sunspots):
+    def references(self):
+        return [replace(reference, losses=reference.losses[1:]) for reference in super().references()]
+
+
 class LinearizesOtherwise(Network):
     def linearize(self, input, state):
         local = super().linearize(input, state)
@@ -211,6 +216,7 @@ DEFECTS = {
         HasNoSource,
         OptimumInBits,
         AnotherKind,
+        LosesATarget,
     ],
     "makes_networks_that_learn": [
         CutsItsLoop,
