@@ -1,8 +1,9 @@
-"""Measures how often what a table says over seeds is wrong: ``python results/error_rates.py``, about two minutes.
+"""Measures how often what a table says over seeds is wrong: ``python results/error_rates.py``, about three minutes.
 
 Scores are drawn of several shapes, and intervals, marks and verdicts made of them by the functions that make the
-tables: of seven rows that are one and the same algorithm, whose median, or mean, is the reference to beat. The draws
-repeat, and so do the files.
+tables: of seven rows that are one and the same algorithm, whose median, or mean, is the reference to beat. Then the
+losses of small tests are drawn, on which seven rows and a reference are alike in the long run. The draws repeat, and so
+do the files.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from throughtime.runners.showing.statistics import corrected, interval, paired_difference
-from throughtime.runners.showing.verdicts import Scores, verdicts
+from throughtime.runners.showing.verdicts import Scores, sampling_error, verdicts
 from throughtime.tasks import Metric, Reference
 
 FOLDER = Path(__file__).resolve().parent / "reference" / "statistics"
@@ -53,6 +54,23 @@ SHAPES = {
 }
 """The last one's median is where the normal distribution of four runs in five has reached 0.5 / 0.8."""
 
+TARGETS = (24, 35, 100, 626)
+"""Of a test: those of the two windows of sunspots, and of the monthly ones; between them, a hundred."""
+
+NEIGHBOURS = {"0": 0.0, "1/2": 0.5}
+"""The correlation of a target's loss with the one before, as it is written."""
+
+SMALL_SEEDS, SMALL_TABLES, OF_SEEDS = 9, 400, 0.05
+"""Of a small test: runs a row, tables, and the deviation of a score over the seeds in that of one target's loss."""
+
+SMALL_COLUMNS = {
+    "difference": "wrong difference",
+    "beats": "wrong verdict",
+    "difference, seeds alone": "wrong difference by seeds alone",
+    "beats, seeds alone": "wrong verdict by seeds alone",
+}
+
+
 COLUMNS = {
     "coverage": "mean in interval",
     "difference": "wrong difference",
@@ -71,6 +89,12 @@ its own distribution; *any wrong mark*: either. *wrong of means*: some row is sa
 for who reads "beats" as a claim on means. Verdicts are counted where lower and where higher is better, and the worse is
 told. *found*: of {FOUND} tables in which one row is better than the others by {APART:g} standard deviations of a
 score, how often it is said to differ, and to beat their median."""
+
+
+SMALL_LEGEND = f"""\
+Per cent of {SMALL_TABLES} tables whose {ROWS} rows, {SMALL_SEEDS} seeds each, and whose reference have on a test of so
+many targets losses that are alike in the long run; *neighbours*: how a loss is correlated with the one before it.
+*by seeds alone*: the same tables, had the test's error been left out."""
 
 
 def measured(
@@ -97,6 +121,43 @@ def measured(
     }
 
 
+def measured_on_few_targets(targets: int, neighbours: float, tables: int = SMALL_TABLES) -> dict[str, float]:
+    """The shares of each column of `SMALL_COLUMNS`, on tests of so many targets."""
+    rng = np.random.default_rng([targets, int(100 * neighbours)])
+    told = np.array([_on_few_targets(_losses(rng, targets, neighbours), rng) for _ in range(tables)])
+    return dict(zip(SMALL_COLUMNS, told.mean(axis=0).tolist(), strict=True))
+
+
+def _losses(rng: np.random.Generator, targets: int, neighbours: float) -> np.ndarray:
+    """Of a reference and of each row at each target: with mean and variance 1, half of it common to them all."""
+    drawn = rng.normal(size=(2 + ROWS, targets))
+    for t in range(1, targets):
+        drawn[:, t] = neighbours * drawn[:, t - 1] + math.sqrt(1 - neighbours**2) * drawn[:, t]
+    return 1.0 + math.sqrt(0.5) * (drawn[0] + drawn[1:])
+
+
+def _on_few_targets(losses: np.ndarray, rng: np.random.Generator) -> list[bool]:
+    """Whether any row is said to differ from the first, to beat the reference, and both with the seeds' error alone."""
+    metric = Metric("a score", "lower")
+    known, *rows = losses
+    scores = rows + OF_SEEDS * rng.normal(size=(SMALL_SEEDS, ROWS, 1))
+    by_seed = [dict(enumerate(row.tolist())) for row in scores.mean(axis=2).T]
+    told = []
+    for kept in (True, False):
+        judged = [
+            Scores(own, losses=tuple(row) if kept else ())
+            for own, row in zip(by_seed, scores.mean(axis=0).tolist(), strict=True)
+        ]
+        full, *others = judged
+        errors = [sampling_error(metric, (one.mean, full.mean), 1, (one.losses, full.losses)) for one in others]
+        pairs = zip(others, errors, strict=True)
+        found = corrected([paired_difference(one.by_seed, full.by_seed, error) for one, error in pairs])
+        reference = Reference("reference", float(known.mean()), "baseline", "", losses=tuple(known.tolist()))
+        told.append(any(one and one.supported for one in found))
+        told.append(any(one.beaten for one in verdicts(judged, metric, [reference], 1)))
+    return told
+
+
 def _differences(table: Sequence[Sequence[float]]) -> list[bool]:
     """Of every row but the first, full's: whether its difference to that is said to be one."""
     full, *others = (dict(enumerate(row)) for row in table)
@@ -114,6 +175,16 @@ def _beaten(table: Sequence[Sequence[float]], reference: float, better: str) -> 
     return [bool(one.beaten) for one in verdicts([Scores(dict(enumerate(row))) for row in table], metric, to_beat)]
 
 
+def report_of_small_tests(frame: pd.DataFrame) -> str:
+    """The table of small tests as Markdown."""
+    rows = [
+        {"targets": str(row["targets"]), "neighbours": row["neighbours"]}
+        | {words: f"{100 * row[name]:.1f}" for name, words in SMALL_COLUMNS.items()}
+        for _, row in frame.iterrows()
+    ]
+    return f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n\n{SMALL_LEGEND}\n"
+
+
 def report(frame: pd.DataFrame) -> str:
     """The table as Markdown."""
     rows = [
@@ -126,7 +197,7 @@ def report(frame: pd.DataFrame) -> str:
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Measure, and write both files."""
+    """Measure, and write all files."""
     lines = []
     for name, shape in SHAPES.items():
         for seeds in SEEDS:
@@ -136,6 +207,15 @@ def main(folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / "coverage.csv", index=False)
     (folder / "coverage.md").write_text(report(frame), encoding="utf-8")
+    lines = []
+    for targets in TARGETS:
+        for name, neighbours in NEIGHBOURS.items():
+            found = measured_on_few_targets(targets, neighbours)
+            lines.append({"targets": targets, "neighbours": name, **found})
+            print(*lines[-1].values(), flush=True)
+    frame = pd.DataFrame(lines)
+    frame.to_csv(folder / "small_tests.csv", index=False)
+    (folder / "small_tests.md").write_text(report_of_small_tests(frame), encoding="utf-8")
 
 
 if __name__ == "__main__":

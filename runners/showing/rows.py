@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from .statistics import Interval, seeds_needed
 from .summary import Row, TaskTable
 from .tuned import LEAST_RATES
-from .verdicts import SHARES
 from .words import counted, memory_in_words, number_in_words
 
 HEADINGS = [
@@ -49,7 +48,8 @@ LEGEND = """\
   floor that runs free beside it; exposure bias is free-running less the score one step ahead on the same targets,
   those that follow an origin. Learning rates are chosen by the score.
 - The test data is a sample too. Its error is in the tests where scores are accuracies, as if the sequences of two rows
-  were different ones, which is the most that it can be; of other metrics it is in none: little data deserves doubt.
+  were different ones, which is the most that it can be, and of a series where the losses of all its targets are known,
+  by the differences of these, of which neighbours may be alike. Elsewhere it is in none: little data deserves doubt.
 - cosine: of the algorithm's gradient with the exact one, on 16 sequences, at parameters of its own training that are
   held still meanwhile. bias: of the mean gradient at the end of training, relative to the exact one's norm, ± its
   standard error where the algorithm draws at random. 90 % lag: beyond so many steps back lies less than a tenth of the
@@ -269,7 +269,7 @@ def protocol(table: TaskTable) -> str:
         words += f" (too few for a verdict: {len(rows)} rows need {needed})"
     if table.test_sequences:
         size = f"{counted(table.test_sequences, 'sequence')} with {counted(table.test_targets, 'target')}"
-        tests = "the tests" if table.metric.name in SHARES else "no test"
+        tests = "the tests" if table.sampled else "no test"
         words += f"; test data: {size}, whose sampling error is in {tests}"
     words += f"; free running over {table.horizon} steps" if table.horizon else ""
     return "; ".join([words, *(f"one and the same algorithm here: {', '.join(names)}" for names in table.alike)])

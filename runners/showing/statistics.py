@@ -155,6 +155,22 @@ def better_p(values: Sequence[float], reference: float, better: str, *, lost: in
     return max(sign, _p(gains, rounding, error))
 
 
+def error_of_mean(values: Sequence[float]) -> float:
+    """The standard error of the mean of values in order of time, of which neighbours may be alike.
+
+    By autocovariances up to a lag of 4 (n / 100)^(2/9), less weighted the longer they are (Newey & West 1987, 1994); of
+    the differences of two predictions' losses it is the error that Diebold & Mariano (1995) test by.
+    """
+    from statsmodels.regression.linear_model import OLS  # half a second to import, for small tests alone
+
+    n = len(values)
+    lags = min(math.floor(4 * (n / 100) ** (2 / 9)), n - 1)
+    fitted = OLS(np.asarray(values, dtype=float), np.ones(n)).fit(
+        cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True}
+    )
+    return float(fitted.bse[0])
+
+
 def seeds_needed(rows: int) -> int:
     """The fewest with which one row of a table can be found to beat a reference: 2⁻ⁿ may be 4 % / rows.
 

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from .alike import Curves, alike
 from .plateau import still_learning
 from .statistics import Difference, Interval, corrected, interval, paired_difference
 from .tuned import NOTHING, Tuned, tuned, tuning_in_words
-from .verdicts import Scores, test_error, verdicts
+from .verdicts import SHARES, Scores, sampling_error, verdicts
 
 COSTS = (
     "time_per_step",
@@ -105,6 +105,7 @@ class TaskTable:
         free_floor: the best one running free.
         horizon: the steps of free running; 0 where the task has no feedback.
         test_sequences: of the test data, and test_targets: in all of them; 0 where the manifest does not tell.
+        sampled: whether the sampling error of the test data is in the tests.
         alike: rows that are one and the same algorithm here, in sets of their names.
         budget: what is equal for every algorithm.
     """
@@ -119,6 +120,7 @@ class TaskTable:
     horizon: int = 0
     test_sequences: int = 0
     test_targets: int = 0
+    sampled: bool = False
     alike: tuple[tuple[str, ...], ...] = ()
     budget: Budget | None = None
 
@@ -178,7 +180,9 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         default=None,
     )
     reported = [_runs(results, group.report) for group in groups]
-    scores = [Scores(_scores(runs, "test"), sum(run["status"] == "diverged" for run in runs)) for runs in reported]
+    scores = [_row_scores(results, group, runs) for group, runs in zip(groups, reported, strict=True)]
+    if not (sampled := _losses_known(scores, facts)):
+        scores = [replace(own, losses=()) for own in scores]
     judged = verdicts(scores, facts.metric, facts.references, facts.test_sequences)
     differences = _differences(groups, scores, facts)
     rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
@@ -215,11 +219,28 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
     protocol = _protocol(experiment, cell, [row.tuned for row in rows])
-    sizes = facts.horizon, facts.test_sequences, facts.test_targets
+    sizes = facts.horizon, facts.test_sequences, facts.test_targets, sampled or facts.metric.name in SHARES
     same = alike({_named(group, groups): _curves(results, group) for group in groups})
     return TaskTable(
         task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes, same, experiment.budget
     )
+
+
+def _row_scores(results: Results, group: GroupKeys, runs: Sequence[Mapping[str, Any]]) -> Scores:
+    """Of a row's report runs; with the mean losses of a small test's targets, where all its done runs have them."""
+    by_seed = _scores(runs, "test")
+    records = [results.records[key] for key in group.report if key in results.records]
+    losses = [one.test_losses for one in records if one.status == "done"]
+    kept = len({len(one) for one in losses}) == 1
+    means = tuple(math.fsum(of_one) / len(losses) for of_one in zip(*losses, strict=True)) if kept else ()
+    return Scores(by_seed, sum(run["status"] == "diverged" for run in runs), means)
+
+
+def _losses_known(scores: Sequence[Scores], facts: TaskFacts) -> bool:
+    """Whether all that a table compares has the losses of all targets: its rows, and what they are to beat."""
+    rows = [own.losses for own in scores if own.by_seed]
+    to_beat = [one.losses for one in facts.references if one.kind != "optimum"]
+    return bool(rows) and all(len(losses) == facts.test_targets > 0 for losses in (*rows, *to_beat))
 
 
 def _named(group: GroupKeys, groups: Sequence[GroupKeys]) -> str:
@@ -242,7 +263,8 @@ def _differences(groups: Sequence[GroupKeys], scores: Sequence[Scores], facts: T
         if group.algorithm == "full" or not other or not (own.by_seed and other.by_seed):
             found.append(None)
             continue
-        error = test_error(facts.metric, (own.mean, other.mean), facts.test_sequences)
+        pair = (own.mean, other.mean), facts.test_sequences, (own.losses, other.losses)
+        error = sampling_error(facts.metric, *pair)
         found.append(paired_difference(own.by_seed, other.by_seed, error))
     return corrected(found)
 

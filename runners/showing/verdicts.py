@@ -8,9 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from throughtime.tasks import Metric, Reference
 
-from .statistics import beaten, better_p, seeds_needed
+from .statistics import beaten, better_p, error_of_mean, seeds_needed
 
 MARGIN = 0.01
 """By how much of its value a floor must be beaten: test data is a sample, and a floor is often an expectation."""
@@ -24,10 +26,14 @@ SHARES = ("accuracy",)
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one row's runs by seed, and how many runs diverged: those are worse than any score."""
+    """The scores of one row's runs by seed, and how many runs diverged: those are worse than any score.
+
+    Of a small test the losses of its targets belong to them, the mean over the seeds of each; empty: not known.
+    """
 
     by_seed: dict[int, float]
     diverged: int = 0
+    losses: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -47,9 +53,13 @@ class Verdict:
 class _Mark:
     """A reference to beat: at which value, and how it is called in a verdict."""
 
-    name: str
+    reference: Reference
     value: float
     called: str
+
+    @property
+    def name(self) -> str:
+        return self.reference.name
 
 
 def verdicts(rows: Sequence[Scores], metric: Metric, references: Sequence[Reference], tests: int = 0) -> list[Verdict]:
@@ -71,28 +81,43 @@ def verdicts(rows: Sequence[Scores], metric: Metric, references: Sequence[Refere
     return [_verdict(row, marks, next(supported), needed, sign) if row.by_seed else Verdict() for row in rows]
 
 
-def test_error(metric: Metric, scores: Sequence[float], tests: int) -> float:
-    """The most that the sampling error of the test data can be in the difference of two scores; 0 where not known.
+def sampling_error(
+    metric: Metric, scores: Sequence[float], tests: int, losses: tuple[Sequence[float], Sequence[float]] = ((), ())
+) -> float:
+    """What of the test data's sampling error is in the difference of two scores; 0 where that is not known.
 
     A share of N right answers has the variance p (1 − p) / N at most, of a mean over seeds too, and the difference of
-    two on the same data the sum of both at most, for they are wrong on like examples.
+    two on the same data the sum of both at most, for they are wrong on like examples. Of other scores it is the error
+    of the mean difference of the targets' losses, in the score's unit.
+
+    Args:
+        metric: of the scores.
+        scores: both.
+        tests: the sequences of the test data; 0 where not known.
+        losses: on the same targets, in order of time, that the scores are made of; empty where not known.
     """
-    if metric.name not in SHARES or not tests:
+    if metric.name in SHARES:
+        return math.sqrt(sum(max(score * (1 - score), 0.0) for score in scores) / tests) if tests else 0.0
+    one, other = losses
+    if not len(one) or not len(other):
         return 0.0
-    return math.sqrt(sum(max(score * (1 - score), 0.0) for score in scores) / tests)
+    differences = np.subtract(one, other)
+    apart = float(differences.mean())
+    # A score may be the root of a mean loss: its unit is taken from where both lie.
+    return error_of_mean(differences.tolist()) * abs((scores[0] - scores[1]) / apart) if apart else 0.0
 
 
 def _marks(references: Sequence[Reference], sign: int) -> list[_Mark]:
     """The best floor and the baselines better than it, the easiest first."""
     floors = sorted((one for one in references if one.kind == "floor"), key=lambda one: sign * one.value)
-    marks = [_Mark(one.name, one.value - sign * MARGIN * abs(one.value), "the floor") for one in floors[:1]]
+    marks = [_Mark(one, one.value - sign * MARGIN * abs(one.value), "the floor") for one in floors[:1]]
     baselines = sorted((one for one in references if one.kind == "baseline"), key=lambda one: -sign * one.value)
     beyond = [one for one in baselines if not marks or sign * one.value < sign * marks[0].value]
-    return marks + [_Mark(one.name, one.value, one.name) for one in beyond]
+    return marks + [_Mark(one, one.value, one.name) for one in beyond]
 
 
 def _p(row: Scores, mark: _Mark, metric: Metric, tests: int) -> float:
-    error = test_error(metric, (row.mean, mark.value), tests)
+    error = sampling_error(metric, (row.mean, mark.reference.value), tests, (row.losses, mark.reference.losses))
     return better_p([*row.by_seed.values()], mark.value, metric.better, lost=row.diverged, error=error)
 
 

@@ -19,6 +19,7 @@ from throughtime.runners.showing.statistics import (
     better_p,
     bounds,
     corrected,
+    error_of_mean,
     holm,
     interval,
     paired_difference,
@@ -141,6 +142,32 @@ def test_an_error_of_the_test_data_is_added_to_that_of_the_seeds(spread):
     assert alone.supported
     assert not found.supported
     assert found.interval == alone.interval  # over seeds, as it says
+
+
+def autocorrelated(rng, tables, n, alike):
+    """Values with unit variance in order of time, each with the share `alike` of the one before: (tables, n)."""
+    values = rng.normal(size=(tables, n))
+    for k in range(1, n):
+        values[:, k] = alike * values[:, k - 1] + math.sqrt(1 - alike**2) * values[:, k]
+    return values
+
+
+@pytest.mark.parametrize(("n", "lags"), [(2, 1), (24, 2), (35, 3), (626, 6)])
+def test_error_of_a_mean_is_by_autocovariances_that_fade(n, lags):
+    values = np.random.default_rng(n).normal(size=n).cumsum()
+    left = values - values.mean()
+    variance = left @ left + 2 * sum((1 - k / (lags + 1)) * (left[k:] @ left[:-k]) for k in range(1, lags + 1))
+    assert error_of_mean(values.tolist()) == pytest.approx(math.sqrt(variance / n / (n - 1)))
+
+
+@pytest.mark.parametrize(("alike", "least"), [(0.0, 0.93), (0.5, 0.78)])
+def test_error_of_a_mean_is_about_how_means_spread(alike, least):
+    values = autocorrelated(np.random.default_rng(0), 1000, 200, alike)
+    assert least <= np.mean([error_of_mean(one) for one in values.tolist()]) / values.mean(axis=1).std() <= 1.05
+
+
+def test_equal_values_have_no_error():
+    assert error_of_mean([0.25] * 35) == pytest.approx(0, abs=1e-15)
 
 
 TIES = [

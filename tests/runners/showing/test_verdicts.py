@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from throughtime.runners.showing.verdicts import Scores, test_error, verdicts
+from throughtime.runners.showing.statistics import error_of_mean
+from throughtime.runners.showing.verdicts import Scores, sampling_error, verdicts
 from throughtime.tasks import Metric, Reference
 
-test_error.__test__ = False  # a function of that name, and no test
 LOWER, ACCURACY = Metric("NMSE", "lower"), Metric("accuracy", "higher")
 SUNSPOTS = (
     Reference("mean", 1.2, "floor", ""),
@@ -107,11 +107,41 @@ def test_the_error_of_the_test_data_is_in_the_verdict(tests, verdict):
 
 
 def test_error_of_test_data_is_the_binomials():
-    assert test_error(ACCURACY, (0.5,), 100) == pytest.approx(0.05)
+    assert sampling_error(ACCURACY, (0.5,), 100) == pytest.approx(0.05)
     rights = np.random.default_rng(0).random((4000, 2, 450)) < np.array([0.9, 0.8])[:, None]
     accuracies = rights.mean(axis=-1)
-    assert test_error(ACCURACY, (0.9, 0.8), 450) == pytest.approx((accuracies[:, 0] - accuracies[:, 1]).std(), rel=0.03)
-    assert test_error(LOWER, (0.9, 0.8), 450) == test_error(ACCURACY, (0.9, 0.8), 0) == 0
+    assert sampling_error(ACCURACY, (0.9, 0.8), 450) == pytest.approx(
+        (accuracies[:, 0] - accuracies[:, 1]).std(), rel=0.03
+    )
+    assert sampling_error(LOWER, (0.9, 0.8), 450) == sampling_error(ACCURACY, (0.9, 0.8), 0) == 0
+
+
+def test_error_of_a_series_is_that_of_its_losses_difference():
+    rng = np.random.default_rng(0)
+    one, other = rng.exponential(size=(2, 35))
+    error = error_of_mean((one - other).tolist())
+    assert sampling_error(LOWER, (one.mean(), other.mean()), 1, (one, other)) == pytest.approx(error)
+    scaled = sampling_error(LOWER, (3 * one.mean(), 3 * other.mean()), 1, (one, other))
+    assert scaled == pytest.approx(3 * error)
+    assert sampling_error(LOWER, (1.0, 2.0), 1, (one, ())) == sampling_error(LOWER, (1.0, 1.0), 1, (one, one)) == 0
+
+
+def test_error_of_a_root_is_in_its_own_unit():
+    rng = np.random.default_rng(0)
+    losses = rng.exponential(size=(2000, 2, 50)) * np.array([1.0, 0.8])[:, None]
+    scores = np.sqrt(losses.mean(axis=-1))
+    found = [sampling_error(LOWER, tuple(two), 1, tuple(both)) for two, both in zip(scores, losses, strict=True)]
+    assert np.median(found) == pytest.approx((scores[:, 0] - scores[:, 1]).std(), rel=0.1)
+
+
+@pytest.mark.parametrize(("years", "verdict"), [(35, "beats persistence, ~AR(9)"), (3500, "beats AR(9)")])
+def test_a_few_years_are_in_the_verdict(years, verdict):
+    noise = np.tile([-0.3, 0.4, -0.1, 0.0, 0.3, -0.4, 0.1], years // 7)
+    classical = Reference("AR(9)", 0.5, "baseline", "", losses=tuple(0.5 + noise))
+    floor = Reference("persistence", 2.0, "floor", "", losses=tuple(2.0 - noise))
+    row = Scores({seed: 0.42 + 0.001 * seed for seed in range(8)}, losses=tuple(0.4235 - noise))
+    (found,) = verdicts([row], LOWER, (floor, classical), 1)
+    assert found.words.replace("the floor", "persistence") == verdict
 
 
 class TestLevel:
@@ -143,6 +173,21 @@ class TestLevel:
         assert frame.loc[(name, 3), "coverage"] == found["coverage"]
         assert (error_rates.FOLDER / "coverage.md").read_text(encoding="utf-8") == error_rates.report(
             frame.reset_index()
+        )
+
+    def test_few_targets_have_few_wrong_marks_where_their_error_counts(self):
+        found = error_rates.measured_on_few_targets(35, 0.0, tables=100)
+        assert max(found["difference"], found["beats"]) <= 0.06 + 2 * (0.06 * 0.94 / 100) ** 0.5
+        assert min(found["difference, seeds alone"], found["beats, seeds alone"]) > 0.5
+
+    def test_what_is_committed_of_few_targets_is_what_is_measured(self):
+        frame = pd.read_csv(error_rates.FOLDER / "small_tests.csv", dtype={"neighbours": str})
+        sizes = list(zip(frame["targets"], frame["neighbours"], strict=True))
+        assert sizes == list(itertools.product(error_rates.TARGETS, error_rates.NEIGHBOURS))
+        alike = (frame["targets"] >= 35) | (frame["neighbours"] == "0")
+        assert (frame[alike][["difference", "beats"]] <= 0.06).all(axis=None)
+        assert (error_rates.FOLDER / "small_tests.md").read_text(encoding="utf-8") == error_rates.report_of_small_tests(
+            frame
         )
 
     @pytest.mark.parametrize("name", error_rates.SHAPES)
