@@ -67,5 +67,6 @@ def _best_of(table: TaskTable) -> dict[str, str]:
 
 
 def coverage() -> str:
-    """How often intervals, marks and verdicts are wrong."""
-    return (REFERENCE / "statistics" / "coverage.md").read_text(encoding="utf-8").strip()
+    """How often intervals, marks and verdicts are wrong, over seeds and on small tests."""
+    files = ("coverage.md", "small_tests.md")
+    return "\n\n".join((REFERENCE / "statistics" / name).read_text(encoding="utf-8").strip() for name in files)
