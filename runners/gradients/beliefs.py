@@ -1,22 +1,30 @@
 """What people believe of backpropagation through time, and what the suite `vanishing` measures of it.
 
-Each verdict follows from numbers by a rule that stands beside it; docs/misconceptions.md is drawn from here.
+Each verdict follows from numbers by a rule that stands beside it, and where these differ from seed to seed by the tests
+that tables are judged by: what the seeds do not decide is "undecided". docs/misconceptions.md is drawn from here.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import pandas as pd
 from scipy import stats
 
 from throughtime.parts.specs import parse_spec
+from throughtime.runners.showing.statistics import better_p, interval
 
 from .store import Gradients
 
 FLAT = 1e-2
 """A gain at 200 steps above this is no vanishing."""
+
+SURE = 0.01
+"""The level of every test, that of the regression gate: none of seven claims may be decided by luck."""
+
+_TESTED = f"by tests over the seeds at {100 * SURE:.0f} %"
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Belief:
 
     Attributes:
         claim: in the words that it is heard in.
-        verdict: "false", "half true" or "true".
+        verdict: "false", "half true", "true" or "undecided".
         number: that decides it.
         rule: by which it does.
         told: what the number means, with those beside it.
@@ -45,18 +53,28 @@ class Evidence:
         self.found = found
         self.frames = {name: found.frame(name) for name in ("fidelity", "reach", "dynamics", "training")}
 
-    def score(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> float:
-        """The mean over seeds at the end; of runs that clip gradients, or of those that don't. nan: none is done."""
-        scores = [
-            record.score
+    def scores(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> dict[int, float]:
+        """By seed at the end, of those that are done; of runs that clip gradients, or of those that don't."""
+        return {
+            record.setting.run.seed: record.score
             for record in self.found.records.values()
             if record.setting.run.task == task
             and record.setting.run.cell == cell
             and record.setting.run.algorithm == algorithm
             and (record.setting.run.clip_norm is not None) == clipped
             and record.score is not None
-        ]
+        }
+
+    def score(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> float:
+        """The mean of these over the seeds; nan: none is done."""
+        scores = self.scores(task, cell, algorithm, clipped=clipped).values()
         return math.fsum(scores) / len(scores) if scores else math.nan
+
+    def decided(self, task: str, cell: str, algorithm: str, reference: float) -> bool | None:
+        """Whether an algorithm is better than a reference, runs that are not done being worse."""
+        scores, experiment = self.scores(task, cell, algorithm), self.found.suite.experiments[0]
+        better = self.found.manifest.tasks[task].metric.better
+        return decided([*scores.values()], reference, better, lost=experiment.seeds - len(scores))
 
     def floor(self, task: str) -> float:
         """The best score without any dependency."""
@@ -71,10 +89,19 @@ class Evidence:
             frame = frame[frame[column] == value]
         return frame
 
-    def fidelity(self, column: str, **of: Any) -> float:
-        """A figure of one batch's gradient, the mean over seeds and, unless one is asked for, over moments."""
+    def fidelities(self, column: str, **of: Any) -> pd.Series:
+        """A figure of one batch's gradient by seed; the mean over moments, unless one is asked for."""
         rows = self.rows("fidelity", **{"against": "batch", "group": "all", **of})
-        return float(rows[column].astype(float).mean())
+        return rows[column].astype(float).groupby(rows["seed"]).mean()
+
+    def fidelity(self, column: str, **of: Any) -> float:
+        """The mean of these over the seeds."""
+        return float(self.fidelities(column, **of).mean())
+
+    def decades(self, task: str, cell: str, lag: int) -> pd.Series:
+        """The logarithm of `gain` before training, by seed."""
+        rows = self.rows("reach", task=task, cell=cell, lag=lag, moment="start", algorithm="full")
+        return rows["gain"].astype(float).groupby(rows["seed"]).mean().map(math.log10)
 
     def gain(self, task: str, cell: str, lag: int, moment: str = "start", algorithm: str = "full") -> float:
         """‖∂ℓ_t/∂s_{t−k}‖ as a multiple of that at lag 0, the median over seeds."""
@@ -100,17 +127,37 @@ class Evidence:
         return one.tasks[0], one.cells[0]
 
 
+def decided(values: Sequence[float], reference: float, better: str, *, lost: int = 0) -> bool | None:
+    """Whether runs are better than a reference, by the tests that tables are judged by; None: the seeds do not tell.
+
+    Args:
+        values: one a seed.
+        reference: what they are to be better than.
+        better: "lower" or "higher".
+        lost: runs without a value, which count as worse.
+    """
+    if not values:
+        return False if lost else None
+    if better_p(values, reference, better, lost=lost) <= SURE:
+        return True
+    return False if better_p(values, reference, "higher" if better == "lower" else "lower") <= SURE else None
+
+
+def _verdict(refuted: bool | None) -> Literal["false", "true", "undecided"]:
+    return "undecided" if refuted is None else "false" if refuted else "true"
+
+
 def only_for_rnns(of: Evidence) -> Belief:
     """BPTT is the chain rule: it asks nothing of a cell."""
     task, cells, _ = of.matrix
-    least = min(of.fidelity("cosine", task=task, cell=cell, algorithm="rtrl") for cell in cells)
+    least = min(float(of.fidelities("cosine", task=task, cell=cell, algorithm="rtrl").min()) for cell in cells)
     gated = {cell: of.score(task, cell, "full") for cell in cells if cell != "rnn"}
     return Belief(
         "BPTT is only for RNNs",
         "false" if least > 1 - 1e-9 else "true",
         f"cosine {least:.9f}",
         "false where the cosine of BPTT's gradient with one computed forward in time, by RTRL, is 1 within 1e-9 on "
-        "every cell",
+        "every cell, in every run",
         f"On {_listed(cells)} BPTT and RTRL, which share no code, give one gradient. Trained by it on {task}: "
         + _listed([f"{cell} {_n(score)}" for cell, score in gated.items()])
         + f", and without any dependency {_n(of.floor(task))}.",
@@ -122,11 +169,13 @@ def truncation_forgets(of: Evidence) -> Belief:
     task, _, _ = of.matrix
     cut, floor, full = of.score(task, "rnn", _CUT), of.floor(task), of.score(task, "rnn", "full")
     kept = (floor - cut) / (floor - full)
+    more = of.decided(task, "rnn", _CUT, floor - 0.05 * (floor - full))
     return Belief(
         "Truncated BPTT loses all long-term memory",
-        "false" if kept > 0.05 else "true",
+        _verdict(more),
         f"{100 * kept:.0f} % kept",
-        "false where a window of 2 steps keeps more than 5 % of what full BPTT gains on the floor, by lags of 3 and 8",
+        "false where a window of 2 steps keeps more than 5 % of what full BPTT gains on the floor, by lags of 3 and 8, "
+        f"true where it keeps less, {_TESTED}",
         f"On {task} `{_CUT}` never walks back to the lags that the target depends on, 3 and 8, and scores {_n(cut)}: "
         f"the floor without either is {_n(floor)}, full BPTT {_n(full)}. `{_REACHING}`, whose windows hold the first "
         f"of them, scores {_n(of.score(task, 'rnn', _REACHING))}. The state is carried on; what is cut is credit, and "
@@ -144,9 +193,9 @@ def exploding_is_fatal(of: Evidence) -> Belief:
     share = float(rows["clipped"].astype(float).mean())
     return Belief(
         "Exploding gradients make BPTT unusable",
-        "false" if clipped < 0.99 * floor else "true",
+        _verdict(of.decided(task, cell, "full", 0.99 * floor)),
         f"{_n(clipped)} against {_n(floor)}",
-        "false where an exploding network that is clipped ends better than the floor by 1 %",
+        f"false where an exploding network that is clipped ends better than the floor by 1 %, {_TESTED}",
         f"`{cell}` begins with a gradient that grows to {_n(of.gain(task, cell, last))} times its size over {last} "
         f"steps (first Lyapunov exponent {exponent:+.2f} a step), and its largest norm in training is "
         f"{_n(float(rows['largest'].astype(float).max()))}. With gradients clipped to norm 1 it ends at {_n(clipped)}, "
@@ -160,14 +209,16 @@ def gates_cure(of: Evidence) -> Belief:
     task, last = of.long
     gains = {cell: of.gain(task, cell, last) for cell in of.found.suite.experiments[0].cells}
     gated = {cell: gain for cell, gain in gains.items() if parse_spec(cell)[0] in ("lstm", "gru")}
-    plain, best = gains["rnn"], max(gated.values())
-    verdict = "true" if min(gated.values()) > FLAT else "half true" if min(gated.values()) > plain else "false"
+    best, plain = max(gated.values()), of.decades(task, "rnn", last)
+    decades = [of.decades(task, cell, last) for cell in gated]
+    flat = [decided(one.tolist(), math.log10(FLAT), "higher") for one in decades]
+    slower = [decided((one - plain).tolist(), 0.0, "higher") for one in decades]
     return Belief(
         "LSTM and GRU cure vanishing gradients",
-        verdict,
+        "true" if all(flat) else "half true" if all(slower) else "undecided" if None in slower else "false",
         f"{_power(best)} at best",
         f"true where every gated cell keeps {FLAT:g} of its gradient over {last} steps, half true where it only keeps "
-        "more than a plain RNN",
+        f"more than a plain RNN, {_TESTED}",
         f"Before training, ‖∂ℓ/∂s‖ {last} steps back is, as a multiple of that at the end: "
         + _listed([f"{cell} {_power(gain)}" for cell, gain in gains.items()])
         + ". Gates slow the decay; how a network begins decides whether there is any.",
@@ -178,14 +229,17 @@ def shorter_mitigates(of: Evidence) -> Belief:
     """Truncation sets to zero what would have vanished, or not."""
     task, _, _ = of.matrix
     of_rnn = {"task": task, "cell": "rnn", "group": "cell"}
-    missing = {k2: of.fidelity("relative bias", **of_rnn, algorithm=f"truncated(k1=1, k2={k2})") for k2 in (1, 2, 4, 8)}
-    ordered = list(missing.values())
+    by_seed = {
+        k2: of.fidelities("relative bias", **of_rnn, algorithm=f"truncated(k1=1, k2={k2})") for k2 in (1, 2, 4, 8)
+    }
+    missing = {k2: float(shares.mean()) for k2, shares in by_seed.items()}
+    ordered = [decided((one - longer).tolist(), 0.0, "higher") for one, longer in pairwise(by_seed.values())]
     gains = {name: of.gain(task, "rnn", 8, "end", name) for name in ("truncated(k1=1, k2=1)", "full")}
     return Belief(
         "A shorter truncation mitigates vanishing",
-        "false" if ordered == sorted(ordered, reverse=True) else "half true",
+        "false" if all(ordered) else "undecided" if None in ordered else "half true",
         f"{100 * missing[1]:.0f} % missing at k2 = 1",
-        "false where the shorter the window, the larger the share of the gradient that is missing",
+        f"false where the shorter the window, the larger the share of the gradient that is missing, {_TESTED}",
         "Of the cell's gradient there is missing: "
         + _listed([f"{100 * share:.0f} % with k2 = {k2}" for k2, share in missing.items()])
         + ". How far a network's own gradient reaches is another matter: after training, 8 steps back it is "
@@ -197,16 +251,19 @@ def shorter_mitigates(of: Evidence) -> Belief:
 def rtrl_is_one_step(of: Evidence) -> Belief:
     """RTRL updates at every step, with the whole past."""
     task, cells, _ = of.matrix
-    one = {
-        cell: of.fidelity("cosine", task=task, cell=cell, algorithm="truncated(k1=1, k2=1)", moment="end")
+    by_seed = {
+        cell: of.fidelities("cosine", task=task, cell=cell, algorithm="truncated(k1=1, k2=1)", moment="end")
         for cell in cells
     }
-    rtrl = min(of.fidelity("cosine", task=task, cell=cell, algorithm="rtrl") for cell in cells)
+    one = {cell: float(cosines.mean()) for cell, cosines in by_seed.items()}
+    rtrl = min(float(of.fidelities("cosine", task=task, cell=cell, algorithm="rtrl").min()) for cell in cells)
+    apart = [decided(cosines.tolist(), 0.99, "lower") for cosines in by_seed.values()]
     return Belief(
         "RTRL is truncated BPTT with k = 1",
-        "false" if min(one.values()) < 0.99 < rtrl else "true",
+        "true" if rtrl <= 0.99 else "false" if any(apart) else "undecided" if None in apart else "true",
         f"cosine {min(one.values()):.2f} against {rtrl:.2f}",
-        "false where RTRL's cosine with the exact gradient is above .99, and that of k1 = k2 = 1 is not",
+        "false where RTRL's cosine with the exact gradient is above .99 in every run, and that of k1 = k2 = 1 on some "
+        f"cell is not, {_TESTED}",
         "Both make an update at every step; RTRL's influence matrix holds the whole past. With k1 = k2 = 1 the cosine "
         "at the end of training is "
         + _listed([f"{value:.2f} ({cell})" for cell, value in one.items()])
@@ -219,9 +276,12 @@ def cosine_is_learning(of: Evidence) -> Belief:
     task, cells, algorithms = of.matrix
     ranks, worst = {}, ("", 0.0, "", 0.0, "")
     for cell in cells:
-        cosines = [of.fidelity("cosine", task=task, cell=cell, algorithm=name) for name in algorithms]
-        scores = [of.score(task, cell, name) for name in algorithms]
-        ranks[cell] = float(stats.spearmanr(cosines, [-score for score in scores]).statistic)
+        by_seed = pd.DataFrame(
+            {name: of.fidelities("cosine", task=task, cell=cell, algorithm=name) for name in algorithms}
+        )
+        ended = pd.DataFrame({name: of.scores(task, cell, name) for name in algorithms})
+        ranks[cell] = pd.Series({seed: _rank_correlation(by_seed.loc[seed], -row) for seed, row in ended.iterrows()})
+        cosines, scores = by_seed.mean().tolist(), ended.mean().tolist()
         pairs = [
             (scores[a] - scores[b], (algorithms[a], cosines[a], algorithms[b], cosines[b], cell))
             for a in range(len(algorithms))
@@ -230,10 +290,11 @@ def cosine_is_learning(of: Evidence) -> Belief:
         ]
         if pairs and (largest := max(pairs, key=lambda pair: pair[0]))[0] > 0 and (not worst[0] or cell == "rnn"):
             worst = largest[1]
-    mean = math.fsum(ranks.values()) / len(ranks)
+    over_cells = pd.DataFrame(ranks).mean(axis=1).dropna().tolist()
+    found = interval(over_cells)
     better, cosine, other, lower, cell = worst
     told = "Rank correlation of cosine and score over the algorithms: " + _listed(
-        [f"{value:+.2f} ({name})" for name, value in ranks.items()]
+        [f"{of_cell.mean():+.2f} ({name})" for name, of_cell in ranks.items()]
     )
     if better:
         told += (
@@ -243,12 +304,18 @@ def cosine_is_learning(of: Evidence) -> Belief:
         )
     return Belief(
         "A better cosine means better learning",
-        "true" if mean > 0.9 else "half true" if mean > 0.3 else "false",
-        f"rank correlation {mean:+.2f}",
+        "true" if found.low > 0.9 else "half true" if found.low > 0.3 else "false" if found.high < 0.3 else "undecided",
+        f"rank correlation {found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]",
         "true where the rank correlation of cosine and final score, the mean over cells, is above .9, half true above "
-        ".3",
+        ".3, false below: the whole interval over the seeds is",
         f"{told}. Lower scores are better.",
     )
+
+
+def _rank_correlation(one: pd.Series, other: pd.Series) -> float:
+    """Spearman's, over what both have."""
+    both = pd.DataFrame({"one": one, "other": other}).dropna()
+    return float(stats.spearmanr(both["one"], both["other"]).statistic) if len(both) > 2 else math.nan
 
 
 _CUT, _REACHING = "truncated(k1=2, k2=2)", "truncated(k1=1, k2=4)"

@@ -1,11 +1,13 @@
 """The committed costs, gradients and measurements: they follow from their points, and agree with theory."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from committed import REFERENCE, costs_of, vanishing
 
 from throughtime.runners.cost import tables as costs
+from throughtime.runners.gradients.beliefs import beliefs
 from throughtime.runners.gradients.suite import load_gradient_suite
 from throughtime.runners.gradients.tables import markdown as gradient_tables
 
@@ -46,6 +48,33 @@ class TestVanishing:
         gain = reach[reach["lag"] == reach["lag"].max()].groupby("cell")["gain"].median()
         order = ["rnn(init='orthogonal')", "lstm(forget_bias=1.0)", "gru", "lstm", "rnn"]
         assert list(gain.astype(float).sort_values(ascending=False).index) == order
+
+    def test_with_three_seeds_no_belief_is_decided_that_differs_from_seed_to_seed(self):
+        records = {key: record for key, record in vanishing().records.items() if record.setting.run.seed < 3}
+        verdicts = {one.claim: one.verdict for one in beliefs(replace(vanishing(), records=records))}
+        assert verdicts.pop("BPTT is only for RNNs") == "false"
+        assert set(verdicts.values()) == {"undecided"}
+
+    def test_a_verdict_turns_with_the_scores(self):
+        def of_rnn(algorithm):
+            return {
+                key: record
+                for key, record in vanishing().records.items()
+                if (record.setting.run.task, record.setting.run.cell) == ("two_lag(length=24)", "rnn")
+                and record.setting.run.algorithm == algorithm
+            }
+
+        full = {record.setting.run.seed: record.score for record in of_rnn("full").values()}
+        as_good = {
+            key: record.model_copy(update={"score": full[record.setting.run.seed]})
+            for key, record in of_rnn("truncated(k1=2, k2=2)").items()
+        }
+        claim = "Truncated BPTT loses all long-term memory"
+        found = [
+            next(one.verdict for one in beliefs(replace(vanishing(), records=records)) if one.claim == claim)
+            for records in (vanishing().records, vanishing().records | as_good)
+        ]
+        assert found == ["true", "false"]
 
 
 def test_ten_thousand_runs_stay_pleasant():
