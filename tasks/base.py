@@ -250,6 +250,20 @@ class Task(ABC):
         while True:
             yield self.sample(batch_size, generator=generator)
 
+    def fold(self, number: int) -> "Task":
+        """The task as it is tuned on by one seed: with other data to choose on, and none of it to learn from.
+
+        Where there is too little validation data to rank by, each tuning seed chooses on other data. Its test data is
+        the same, and not asked for.
+
+        Args:
+            number: of the tuning seed, 0 and up.
+
+        Returns:
+            The task itself: its validation data is large enough for all.
+        """
+        return self
+
     def make_network(
         self, cell: str, *, hidden_size: int, seed: int, dtype: torch.dtype, device: str | torch.device
     ) -> Network:

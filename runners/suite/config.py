@@ -7,6 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from throughtime.parts.specs import format_spec, parse_spec
 
+TUNING_SEED = 1_000_000
+"""Tuning runs use the seeds from here on, report runs those from 0 on."""
+
 
 @functools.cache  # of thousands of runs there are few
 def _canonical(spec: str) -> str:

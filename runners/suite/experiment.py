@@ -30,13 +30,9 @@ from throughtime.parts.containment import contained
 from throughtime.parts.specs import parse_spec
 from throughtime.tasks import TASKS, Task, make_task
 
-from .config import Budget, RunConfig
+from .config import TUNING_SEED, Budget, RunConfig
 from .ladder import LEAST_SEEDS, Choice, Ladder, Scores, best_of, costs_of, read_rates
 from .written import Count, Finite, Specs, distinct
-
-TUNING_SEED = 1_000_000
-"""Tuning runs use the seeds from here on, report runs those from 0 on."""
-
 
 _List = Annotated[tuple[Finite, ...], Field(min_length=1), AfterValidator(distinct)]
 _Rates = Annotated[

@@ -21,7 +21,7 @@ from throughtime.networks import Network
 from throughtime.networks.modes import evaluating, training
 from throughtime.runners.records.kept import rounded
 from throughtime.runners.records.record import Point, Record
-from throughtime.runners.suite.config import RunConfig
+from throughtime.runners.suite.config import TUNING_SEED, RunConfig
 from throughtime.tasks import Batch, Task, make_task
 
 from .fidelity import of_one_batch
@@ -66,7 +66,8 @@ class Trainer:
         self.record = record or Record(config=config)
         self.device = torch.device(config.device)
         self.dtype = getattr(torch, config.dtype)
-        self.task: Task = make_task(config.task)
+        task = make_task(config.task)
+        self.task: Task = task.fold(config.seed - TUNING_SEED) if config.purpose == "tuning" else task
         self.algorithm: Algorithm = make_algorithm(config.algorithm)
         self.exact: Algorithm = make_algorithm("full")
         self.forcing: Forcing = make_forcing(config.forcing)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from throughtime.runners.suite.ladder import LEAST_SEEDS
 from throughtime.tasks import Batch, Task
 
 from .batches import copied, difference, draws_nothing, every_batch
@@ -108,10 +109,16 @@ def judged_data_is_fixed(task: Task) -> str:
 
 def judged_data_is_apart(task: Task) -> str:
     """No sequence of `test` counts in `validation`, and none of either is drawn in training, but by chance.
-    Look at: two seeds that are the same, splits by time that overlap, windows that reach into the part after theirs.
+    So it is in each fold. Look at: two seeds that are the same, splits by time that overlap, windows that reach into
+    the part after theirs; in `fold`, what is still known of the whole task.
     """
     if draws_nothing(task):
         raise NotPromised("nothing is drawn: all sequences are one")
+    folds = {id(one): one for one in (task.fold(number) for number in range(LEAST_SEEDS)) if one is not task}
+    return "; ".join([_apart(task), *(f"in a fold {_apart(one)}" for one in folds.values())])
+
+
+def _apart(task: Task) -> str:
     validation, test = task.validation(), task.test()
     training = task.sample(MANY, generator=draws(11))
     if not difference(validation, test):

@@ -109,6 +109,43 @@ class TestSunspots:
         validation = make_task("sunspots").validation()
         assert [1701 + t for t, count in enumerate(validation.counts) if count] == list(range(1881, 1921))
 
+    @pytest.mark.parametrize(("number", "year"), [(0, 1880), (1, 1840), (2, 1800), (3, 1880)])
+    def test_each_tuning_seed_is_judged_on_the_forty_years_after_its_origin(self, number, year):
+        task = make_task("sunspots", length=12)
+        fold = task.fold(number)
+        validation = fold.validation()
+        assert [1701 + t for t, count in enumerate(validation.counts) if count] == list(range(year + 1, year + 41))
+        shown = validation.inputs[:, 0, 0].double() * fold.deviation + fold.mean
+        assert shown.tolist() == pytest.approx(sunspots.load()[: year + 40 - 1700].tolist(), abs=1e-4)
+        assert fold.score(validation.targets + 1, validation) == pytest.approx(fold.deviation**2 / task.variance)
+
+    @pytest.mark.parametrize(("number", "year"), [(0, 1880), (1, 1840), (2, 1800)])
+    def test_a_fold_learns_and_is_scaled_by_the_years_up_to_its_origin(self, number, year):
+        task = make_task("sunspots", length=12)
+        fold, learned = task.fold(number), sunspots.load()[: year - 1699]
+        assert fold.mean == pytest.approx(float(learned.mean()))
+        windows = fold.sample(5000, generator=torch.Generator().manual_seed(0)).targets[:, :, 0]
+        last = ((learned[-12:] - learned.mean()) / learned.std(correction=0)).tolist()
+        assert any(window == pytest.approx(last, abs=1e-4) for window in windows.T.tolist())
+        assert len({tuple(window) for window in windows.T.tolist()}) == len(learned) - 12
+
+    def test_folds_leave_the_task_as_it_was(self):
+        task = make_task("sunspots")
+        before = task.validation().inputs, task.mean
+        assert task.fold(1).mean != task.mean
+        assert torch.equal(task.validation().inputs, before[0])
+        assert task.mean == before[1]
+
+    @pytest.mark.parametrize(("length", "years"), [(100, {1880, 1840, 1800}), (101, {1880, 1840}), (150, {1880})])
+    def test_long_windows_have_the_origins_that_leave_enough(self, length, years):
+        folds = [make_task("sunspots", length=length).fold(number) for number in range(3)]
+        assert {1699 + fold.split.learn for fold in folds} == years
+        for fold in folds:
+            fold.sample(2, generator=torch.Generator().manual_seed(0))
+
+    def test_a_stream_is_tuned_on_the_last_origin(self):
+        assert {make_task("sunspots", stream=True).fold(number).split.learn for number in range(3)} == {181}
+
     def test_no_training_window_sees_later_years(self):
         task = make_task("sunspots", length=180)
         batch = task.sample(64, generator=torch.Generator().manual_seed(0))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from throughtime.parts.specs import parse_spec
-from throughtime.runners.suite.experiment import TUNING_SEED
+from throughtime.runners.suite.config import TUNING_SEED
 from throughtime.runners.suite.ladder import Choice
 from throughtime.runners.suite.suite import load_suite, parse_suite, suite_names
 

@@ -8,6 +8,7 @@ import torch
 
 from throughtime.algorithms import Algorithm, Update
 from throughtime.networks import make_network
+from throughtime.runners.suite.config import TUNING_SEED
 from throughtime.runners.training.train import Trainer, generator
 from throughtime.tasks import make_task
 
@@ -96,6 +97,17 @@ def test_report_runs_are_judged_on_test_data(config, monkeypatch):
     outcome = Trainer(config).run()
     assert outcome.test == outcome.curve[-1].metric
     assert outcome.validation is None
+
+
+def test_each_tuning_seed_has_its_fold_and_a_report_has_none(config):
+    def validation(seed, purpose):
+        changed = {"task": "sunspots(length=6)", "purpose": purpose, "seed": seed}
+        return Trainer(config.model_copy(update=changed)).judged.inputs
+
+    task = make_task("sunspots(length=6)")
+    for number in range(3):
+        assert torch.equal(validation(TUNING_SEED + number, "tuning"), task.fold(number).validation().inputs)
+    assert torch.equal(validation(1, "report"), task.test().inputs)
 
 
 def test_a_small_tests_losses_are_kept(config):

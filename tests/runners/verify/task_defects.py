@@ -249,6 +249,14 @@ class ScoresFewerLeads(Sunspots):
         return [replace(reference, by_lead=reference.by_lead[:-1]) for reference in super().references()]
 
 
+class FoldsLearnWhatTheyAreJudgedOn(Sunspots):
+    def fold(self, number):
+        other = super().fold(number)
+        other.split = replace(other.split, learn=self.split.learn)
+        vars(other).pop("data", None)
+        return other
+
+
 class ReadsOutTwice(Sunspots):
     def make_network(self, cell, *, hidden_size, seed, dtype, device):
         network = super().make_network(cell, hidden_size=hidden_size, seed=seed, dtype=dtype, device=device)
@@ -274,6 +282,7 @@ DEFECTS = {
         LearnsFromTheTest,
         LearnsFromTheWholeSeries,
         SplitsOverlap,
+        FoldsLearnWhatTheyAreJudgedOn,
     ],
     "goes_on_without_end": [
         Ends,
