@@ -24,7 +24,7 @@ def real() -> str:
 FLATTERED = (
     "A method is beaten where the verdict of a table says so. The best run is the best row of a table on this very "
     "test data, which flatters it a little; other test data might decide otherwise, and how much it might is in the "
-    "verdicts on accuracies alone."
+    "verdicts of the tables that say so."
 )
 
 
