@@ -5,24 +5,22 @@ that tables are judged by: what the seeds do not decide is "undecided". docs/mis
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from scipy import stats
 
 from throughtime.parts.specs import parse_spec
-from throughtime.runners.showing.statistics import better_p, interval
+from throughtime.runners.showing.statistics import interval
 
+from .evidence import SURE, Evidence, decided
 from .store import Gradients
 
 FLAT = 1e-2
 """A gain at 200 steps above this is no vanishing."""
-
-SURE = 0.01
-"""The level of every test, that of the regression gate: none of seven claims may be decided by luck."""
 
 _TESTED = f"by tests over the seeds at {100 * SURE:.0f} %"
 
@@ -44,103 +42,6 @@ class Belief:
     number: str
     rule: str
     told: str
-
-
-class Evidence:
-    """The results of `vanishing`, asked by cell and algorithm."""
-
-    def __init__(self, found: Gradients) -> None:
-        self.found = found
-        self.frames = {name: found.frame(name) for name in ("fidelity", "reach", "dynamics", "training")}
-
-    def scores(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> dict[int, float]:
-        """By seed at the end, of those that are done; of runs that clip gradients, or of those that don't."""
-        return {
-            record.setting.run.seed: record.score
-            for record in self.found.records.values()
-            if record.setting.run.task == task
-            and record.setting.run.cell == cell
-            and record.setting.run.algorithm == algorithm
-            and (record.setting.run.clip_norm is not None) == clipped
-            and record.score is not None
-        }
-
-    def score(self, task: str, cell: str, algorithm: str, *, clipped: bool = True) -> float:
-        """The mean of these over the seeds; nan: none is done."""
-        scores = self.scores(task, cell, algorithm, clipped=clipped).values()
-        return math.fsum(scores) / len(scores) if scores else math.nan
-
-    def decided(self, task: str, cell: str, algorithm: str, reference: float) -> bool | None:
-        """Whether an algorithm is better than a reference, runs that are not done being worse."""
-        scores, experiment = self.scores(task, cell, algorithm), self.found.suite.experiments[0]
-        better = self.found.manifest.tasks[task].metric.better
-        return decided([*scores.values()], reference, better, lost=experiment.seeds - len(scores))
-
-    def floor(self, task: str) -> float:
-        """The best score without any dependency."""
-        facts = self.found.manifest.tasks[task]
-        floors = [reference.value for reference in facts.references if reference.kind == "floor"]
-        return min(floors) if facts.metric.better == "lower" else max(floors)
-
-    def rows(self, table: str, **of: Any) -> pd.DataFrame:
-        """Those of a table in which columns have these values."""
-        frame = self.frames[table]
-        for column, value in of.items():
-            frame = frame[frame[column] == value]
-        return frame
-
-    def fidelities(self, column: str, **of: Any) -> pd.Series:
-        """A figure of one batch's gradient by seed; the mean over moments, unless one is asked for."""
-        rows = self.rows("fidelity", **{"against": "batch", "group": "all", **of})
-        return rows[column].astype(float).groupby(rows["seed"]).mean()
-
-    def fidelity(self, column: str, **of: Any) -> float:
-        """The mean of these over the seeds."""
-        return float(self.fidelities(column, **of).mean())
-
-    def decades(self, task: str, cell: str, lag: int) -> pd.Series:
-        """The logarithm of `gain` before training, by seed."""
-        rows = self.rows("reach", task=task, cell=cell, lag=lag, moment="start", algorithm="full")
-        return rows["gain"].astype(float).groupby(rows["seed"]).mean().map(math.log10)
-
-    def gain(self, task: str, cell: str, lag: int, moment: str = "start", algorithm: str = "full") -> float:
-        """‖∂ℓ_t/∂s_{t−k}‖ as a multiple of that at lag 0, the median over seeds."""
-        rows = self.rows("reach", task=task, cell=cell, lag=lag, moment=moment, algorithm=algorithm)
-        return float(rows["gain"].astype(float).median())
-
-    @property
-    def matrix(self) -> tuple[str, list[str], list[str]]:
-        """The task on which many algorithms are laid on several cells, those cells, and those algorithms."""
-        one = max(self.found.suite.experiments, key=lambda experiment: len(experiment.algorithms))
-        return one.tasks[0], list(one.cells), list(one.algorithms)
-
-    @property
-    def long(self) -> tuple[str, int]:
-        """The task of the textbook's picture, and its last lag."""
-        task = self.found.suite.experiments[0].tasks[0]
-        return task, int(self.rows("reach", task=task)["lag"].max())
-
-    @property
-    def exploding(self) -> tuple[str, str]:
-        """The task and the cell that explodes."""
-        one = self.found.suite.experiments[-1]
-        return one.tasks[0], one.cells[0]
-
-
-def decided(values: Sequence[float], reference: float, better: str, *, lost: int = 0) -> bool | None:
-    """Whether runs are better than a reference, by the tests that tables are judged by; None: the seeds do not tell.
-
-    Args:
-        values: one a seed.
-        reference: what they are to be better than.
-        better: "lower" or "higher".
-        lost: runs without a value, which count as worse.
-    """
-    if not values:
-        return False if lost else None
-    if better_p(values, reference, better, lost=lost) <= SURE:
-        return True
-    return False if better_p(values, reference, "higher" if better == "lower" else "lower") <= SURE else None
 
 
 def _verdict(refuted: bool | None) -> Literal["false", "true", "undecided"]:
@@ -217,8 +118,8 @@ def gates_cure(of: Evidence) -> Belief:
         "LSTM and GRU cure vanishing gradients",
         "true" if all(flat) else "half true" if any(slower) else "undecided" if None in slower else "false",
         f"{_power(best)} at best",
-        f"true where every gated cell keeps {FLAT:g} of its gradient over {last} steps, half true where some keeps more "
-        f"than a plain RNN and no more, {_TESTED}",
+        f"true where every gated cell keeps {FLAT:g} of its gradient over {last} steps, half true where some keeps "
+        f"more than a plain RNN and no more, {_TESTED}",
         f"Before training, ‖∂ℓ/∂s‖ {last} steps back is, as a multiple of that at the end: "
         + _listed([f"{cell} {_power(gain)}" for cell, gain in gains.items()])
         + ". Gates slow the decay; how a network begins decides whether there is any.",

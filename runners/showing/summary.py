@@ -6,13 +6,13 @@ Everything is drawn from records and manifest alone, so the same records give th
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from throughtime.parts.text import one_line
-from throughtime.runners.records.manifest import GroupKeys, TaskFacts
+from throughtime.runners.records.manifest import GroupKeys
 from throughtime.runners.records.results import Results
 from throughtime.runners.suite.config import Budget
 from throughtime.runners.suite.experiment import Experiment
@@ -20,10 +20,10 @@ from throughtime.runners.suite.ladder import Choice
 from throughtime.tasks import Metric, Reference
 
 from .alike import Curves, alike
+from .judged import by_seed, judged, runs_of, told
 from .plateau import still_learning
-from .statistics import Difference, Interval, corrected, interval, paired_difference
+from .statistics import Difference, Interval, interval
 from .tuned import NOTHING, Tuned, tuned, tuning_in_words
-from .verdicts import SHARES, Scores, sampling_error, verdicts
 
 COSTS = (
     "time_per_step",
@@ -179,15 +179,11 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
         key=lambda reference: sign * (reference.free or 0.0),
         default=None,
     )
-    reported = [_runs(results, group.report) for group in groups]
-    scores = [_row_scores(results, group, runs) for group, runs in zip(groups, reported, strict=True)]
-    if not (sampled := _losses_known(scores, facts)):
-        scores = [replace(own, losses=()) for own in scores]
-    judged = verdicts(scores, facts.metric, facts.references, facts.test_sequences)
-    differences = _differences(groups, scores, facts)
+    found = judged(results, groups, facts)
     rows = [Row(r.name, r.kind, _exactly(r.value), free=_exactly(r.free)) for r in facts.references]
-    for group, runs, own, verdict, difference in zip(groups, reported, scores, judged, differences, strict=True):
-        free, bias = (_scores(runs, column) for column in ("free", "exposure_bias"))
+    for group, own, verdict, difference in zip(groups, found.scores, found.verdicts, found.differences, strict=True):
+        runs = runs_of(results, group.report)
+        free, bias = (by_seed(runs, column) for column in ("free", "exposure_bias"))
         done = [run for run in runs if run["status"] == "done"]
         failed = [run for run in runs if run["status"] != "done"]
         timed = [run for run in done if run["machine"] == results.timed_on]
@@ -212,35 +208,18 @@ def _task_table(results: Results, groups: Sequence[GroupKeys]) -> TaskTable:
                 ),
                 statuses=dict(Counter(run["status"] for run in runs)),
                 planned=experiment.seeds,
-                broken_tuning=sum(results.records[run["key"]].broke for run in _runs(results, group.tuning)),
+                broken_tuning=sum(results.records[run["key"]].broke for run in runs_of(results, group.tuning)),
                 reason=failed[0]["reason"] if failed else "",
                 costs={name: _median(timed if name in TIMES else done, name) for name in COSTS},
             )
         )
     ranked = sorted(rows, key=lambda row: math.inf if row.score is None else sign * row.score.mean)
     protocol = _protocol(experiment, cell, [row.tuned for row in rows])
-    sizes = facts.horizon, facts.test_sequences, facts.test_targets, sampled or facts.metric.name in SHARES
+    sizes = facts.horizon, facts.test_sequences, facts.test_targets, found.sampled
     same = alike({_named(group, groups): _curves(results, group) for group in groups})
     return TaskTable(
         task, cell, facts.metric, floor, free_floor, protocol, tuple(ranked), *sizes, same, experiment.budget
     )
-
-
-def _row_scores(results: Results, group: GroupKeys, runs: Sequence[Mapping[str, Any]]) -> Scores:
-    """Of a row's report runs; with the mean losses of a small test's targets, where all its done runs have them."""
-    by_seed = _scores(runs, "test")
-    records = [results.records[key] for key in group.report if key in results.records]
-    losses = [one.test_losses for one in records if one.status == "done"]
-    kept = len({len(one) for one in losses}) == 1
-    means = tuple(math.fsum(of_one) / len(losses) for of_one in zip(*losses, strict=True)) if kept else ()
-    return Scores(by_seed, sum(run["status"] == "diverged" for run in runs), means)
-
-
-def _losses_known(scores: Sequence[Scores], facts: TaskFacts) -> bool:
-    """Whether all that a table compares has the losses of all targets: its rows, and what they are to beat."""
-    rows = [own.losses for own in scores if own.by_seed]
-    to_beat = [one.losses for one in facts.references if one.kind != "optimum"]
-    return bool(rows) and all(len(losses) == facts.test_targets > 0 for losses in (*rows, *to_beat))
 
 
 def _named(group: GroupKeys, groups: Sequence[GroupKeys]) -> str:
@@ -254,35 +233,6 @@ def _curves(results: Results, group: GroupKeys) -> Curves:
     return {record.config.seed: record.curve for record in records if record.status == "done"}
 
 
-def _differences(groups: Sequence[GroupKeys], scores: Sequence[Scores], facts: TaskFacts) -> list[Difference | None]:
-    """To full BPTT in the same forcing, judged together; None for full itself, and where there is none."""
-    full = {group.forcing: own for group, own in zip(groups, scores, strict=True) if group.algorithm == "full"}
-    found: list[Difference | None] = []
-    for group, own in zip(groups, scores, strict=True):
-        other = full.get(group.forcing)
-        if group.algorithm == "full" or not other or not (own.by_seed and other.by_seed):
-            found.append(None)
-            continue
-        pair = (own.mean, other.mean), facts.test_sequences, (own.losses, other.losses)
-        error = sampling_error(facts.metric, *pair)
-        found.append(paired_difference(own.by_seed, other.by_seed, error))
-    return corrected(found)
-
-
-def _runs(results: Results, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """Those of some keys that there are."""
-    return [results.runs[key] for key in keys if key in results.runs]
-
-
-def _scores(runs: Sequence[Mapping[str, Any]], column: str) -> dict[int, float]:
-    """Of the done ones that have one, by seed."""
-    return {run["seed"]: run[column] for run in runs if run["status"] == "done" and _told(run[column])}
-
-
-def _told(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
-
-
 def _interval(scores: Mapping[int, float]) -> Interval | None:
     return interval(list(scores.values())) if scores else None
 
@@ -293,7 +243,7 @@ def _exactly(value: float | None) -> Interval | None:
 
 def _median(runs: Sequence[Mapping[str, Any]], name: str) -> float | None:
     """Over the runs; None unless at least half of them have a value: a target that few reach has no time."""
-    values = [float(run[name]) for run in runs if _told(run[name])]
+    values = [float(run[name]) for run in runs if told(run[name])]
     return statistics.median(values) if values and 2 * len(values) >= len(runs) else None
 
 

@@ -61,7 +61,7 @@ class TestVanishing:
             return {
                 key: record
                 for key, record in vanishing().records.items()
-                if (record.setting.run.task, record.setting.run.cell) == ("two_lag(length=24)", "rnn")
+                if (record.setting.run.task, record.setting.run.cell) == ("two_lag", "rnn")
                 and record.setting.run.algorithm == algorithm
             }
 

@@ -1,8 +1,8 @@
-"""Beliefs are decided by the tests that tables are judged by."""
+"""What the seeds decide, by the tests that tables are judged by."""
 
 import pytest
 
-from throughtime.runners.gradients.beliefs import decided
+from throughtime.runners.gradients.evidence import decided
 
 EIGHT = [0.50, 0.51, 0.49, 0.52, 0.50, 0.48, 0.51, 0.50]
 
