@@ -180,7 +180,8 @@ def cosine_is_learning(of: Evidence) -> Belief:
             {name: of.fidelities("cosine", task=task, cell=cell, algorithm=name) for name in algorithms}
         )
         ended = pd.DataFrame({name: of.scores(task, cell, name) for name in algorithms})
-        ranks[cell] = pd.Series({seed: _rank_correlation(by_seed.loc[seed], -row) for seed, row in ended.iterrows()})
+        seeds = ended.index.tolist()
+        ranks[cell] = pd.Series([_rank_correlation(by_seed.loc[seed], -ended.loc[seed]) for seed in seeds], seeds)
         cosines, scores = by_seed.mean().tolist(), ended.mean().tolist()
         pairs = [
             (scores[a] - scores[b], (algorithms[a], cosines[a], algorithms[b], cosines[b], cell))
