@@ -175,25 +175,24 @@ def _beaten(table: Sequence[Sequence[float]], reference: float, better: str) -> 
     return [bool(one.beaten) for one in verdicts([Scores(dict(enumerate(row))) for row in table], metric, to_beat)]
 
 
+def report(frame: pd.DataFrame) -> str:
+    """The table over seeds as Markdown."""
+    return _markdown(frame, {"shape": "scores", "seeds": "seeds"}, COLUMNS, LEGEND)
+
+
 def report_of_small_tests(frame: pd.DataFrame) -> str:
     """The table of small tests as Markdown."""
-    rows = [
-        {"targets": str(row["targets"]), "neighbours": row["neighbours"]}
-        | {words: f"{100 * row[name]:.1f}" for name, words in SMALL_COLUMNS.items()}
-        for _, row in frame.iterrows()
-    ]
-    return f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n\n{SMALL_LEGEND}\n"
+    return _markdown(frame, {"targets": "targets", "neighbours": "neighbours"}, SMALL_COLUMNS, SMALL_LEGEND)
 
 
-def report(frame: pd.DataFrame) -> str:
-    """The table as Markdown."""
+def _markdown(frame: pd.DataFrame, names: dict[str, str], shares: dict[str, str], legend: str) -> str:
+    """What names a row, then its shares in per cent, each under its heading."""
     rows = [
-        {"scores": row["shape"], "seeds": str(row["seeds"])}
-        | {words: f"{100 * row[name]:.1f}" for name, words in COLUMNS.items()}
+        {words: str(row[name]) for name, words in names.items()}
+        | {words: f"{100 * row[name]:.1f}" for name, words in shares.items()}
         for _, row in frame.iterrows()
     ]
-    body = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    return f"{body}\n\n{LEGEND}\n"
+    return f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n\n{legend}\n"
 
 
 def main(folder: Path = FOLDER) -> None:
