@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from throughtime.networks import Network, State
+from throughtime.networks import ClosedLoop, Network, State
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update
@@ -78,7 +78,7 @@ class ForwardMode(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         every = self.update_every or batch.length
-        fast = influence if isinstance(influence, ByKernel) and type(network) is Network else None
+        fast = influence if isinstance(influence, ByKernel) and not isinstance(network, ClosedLoop) else None
         kernels = kernels_of(network, batch) if fast else None
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)

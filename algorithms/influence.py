@@ -258,8 +258,8 @@ class DenseInfluence(Influence[DenseLinearization]):
         self.matrix = state[0].new_zeros(batch_size, size, sum(shape.numel() for shape in self.shapes.values()))
 
     def copy(self) -> "DenseInfluence":
-        other = DenseInfluence.__new__(DenseInfluence)
-        other.shapes, other.matrix = self.shapes, self.matrix.clone()
+        other = copy(self)
+        other.matrix = self.matrix.clone()
         return other
 
     @torch.no_grad()

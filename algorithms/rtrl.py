@@ -17,7 +17,7 @@ from torch import Tensor
 from throughtime.networks import Network
 
 from .forward import ForwardMode
-from .influence import Influence, StructuredInfluence, cell_of, make_influence
+from .influence import DenseInfluence, Influence, StructuredInfluence, cell_of, make_influence
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels
@@ -41,7 +41,8 @@ class RTRL(ForwardMode):
         """An influence of zero, in the network's structure."""
         if network.structured:
             return WholeInfluence(network, cell_of(network), batch_size)
-        return make_influence(network, batch_size)
+        made = make_influence(network, batch_size)
+        return WholeDenseInfluence(network, batch_size) if type(made) is DenseInfluence else made
 
 
 class WholeInfluence(StructuredInfluence):
@@ -51,9 +52,25 @@ class WholeInfluence(StructuredInfluence):
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
     ) -> float:
         """See `forward.ByKernel`; the kernel runs through memory, where a parameter's influence is then one piece."""
-        if self.matrix.stride(1) != 1:
-            by_unit = self.matrix
-            # Zeros, as at a sequence's start, are the same in either order.
-            by_parameter = by_unit.mT.contiguous() if by_unit.any() else by_unit.view(by_unit.mT.shape)
-            self.matrix = by_parameter.mT
+        self.matrix = _by_parameter(self.matrix)
         return kernels.rtrl(t, old, new, self.matrix, targets)
+
+
+class WholeDenseInfluence(DenseInfluence):
+    """That of a recurrence without a cell's structure."""
+
+    def by_kernel(
+        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
+    ) -> float:
+        """Likewise."""
+        self.matrix = _by_parameter(self.matrix)
+        return kernels.rtrl(t, old, new, self.matrix, targets)
+
+
+def _by_parameter(matrix: Tensor) -> Tensor:
+    """The influence (B, D, P) in an order in which a parameter's is one piece of memory."""
+    if matrix.stride(1) == 1:
+        return matrix
+    # Zeros, as at a sequence's start, are the same in either order.
+    by_parameter = matrix.mT.contiguous() if matrix.any() else matrix.view(matrix.mT.shape)
+    return by_parameter.mT

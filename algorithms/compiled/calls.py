@@ -13,7 +13,7 @@ from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import kf_rtrl, rtrl, states, traces, uoro, windows
+from . import kf_rtrl, pendulum, rtrl, states, traces, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
@@ -25,9 +25,27 @@ _NOTHING = np.empty(0)
 
 # A kernel for each cell and not one that takes the cell: Numba keeps no code of a function that is given another.
 _KERNELS = {
-    "window": {"rnn": windows.rnn_window, "gru": windows.gru_window, "lstm": windows.lstm_window},
-    "states": {"rnn": states.rnn_states, "gru": states.gru_states, "lstm": states.lstm_states},
-    "rtrl": {"rnn": rtrl.rnn_step, "gru": rtrl.gru_step, "lstm": rtrl.lstm_step},
+    "window": {
+        "rnn": windows.rnn_window,
+        "gru": windows.gru_window,
+        "lstm": windows.lstm_window,
+        "pendulum_rnn": pendulum.rnn_window,
+        "pendulum_gru": pendulum.gru_window,
+    },
+    "states": {
+        "rnn": states.rnn_states,
+        "gru": states.gru_states,
+        "lstm": states.lstm_states,
+        "pendulum_rnn": pendulum.rnn_states,
+        "pendulum_gru": pendulum.gru_states,
+    },
+    "rtrl": {
+        "rnn": rtrl.rnn_step,
+        "gru": rtrl.gru_step,
+        "lstm": rtrl.lstm_step,
+        "pendulum_rnn": pendulum.rnn_step,
+        "pendulum_gru": pendulum.gru_step,
+    },
     "kf_rtrl": {"rnn": kf_rtrl.rnn_step, "gru": kf_rtrl.gru_step, "lstm": kf_rtrl.lstm_step},
     "traces": {"rnn": traces.rnn_step, "gru": traces.gru_step, "lstm": traces.lstm_step},
     "uoro": {"rnn": uoro.rnn_step, "gru": uoro.gru_step, "lstm": uoro.lstm_step},
@@ -43,7 +61,7 @@ class Kernels:
     """What can be done at once on a usual network and a batch of usual sequences.
 
     Args:
-        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
+        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``; ``"pendulum_rnn"`` or ``"pendulum_gru"`` in a loop with that plant.
         flat: the network's vectors; every gradient is left in ``flat.gradients``, and shown as ``p.grad``.
         batch: the sequences. Steps are counted from its first.
         past: (H, B, m), the inputs before it.

@@ -1,8 +1,8 @@
 """Which windows a compiled kernel may compute: the one place where that is decided.
 
-A kernel knows the equations of a built-in cell, of a linear readout and of two losses, and nothing of what a subclass,
-a mask of weights, a hook or a parametrization makes of them: with any of these, on a GPU, or without Numba, torch does
-the work.
+A kernel knows the equations of a built-in cell, of a linear readout and of two losses, or of a cell in a loop with the
+pendulum, and nothing of what a subclass, a mask of weights, a hook or a parametrization makes of them: with any of
+these, on a GPU, or without Numba, torch does the work.
 """
 
 import functools
@@ -16,16 +16,20 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from throughtime.networks import CELLS, ClosedLoop, Network
+from throughtime.networks import CELLS, ClosedLoop, Network, Recurrent
 from throughtime.networks.flat import flat_of
 from throughtime.tasks.base import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
+from throughtime.tasks.pendulum import Consequence, Loop, cost
 
 if TYPE_CHECKING:
     from .calls import Kernels
 
 CELLS_WITH_KERNELS = ("rnn", "gru", "lstm")
 """The built-in cells whose equations kernels know."""
+
+CELLS_IN_A_LOOP = ("rnn", "gru")
+"""Those that they know in a loop with the pendulum, too."""
 
 _torch_alone = False
 
@@ -55,28 +59,26 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     inputs, targets = batch.inputs, batch.targets
     cell, readout = network.cell, network.readout
     usual = (
-        type(network) in (Network, ClosedLoop)
-        and type(readout) is nn.Linear
-        and type(batch) is Batch
+        type(batch) is Batch
         and inputs.device.type == "cpu"
         and inputs.dtype in (torch.float32, torch.float64)
-        and inputs.shape[2] == cell.input_size
         and not inputs.requires_grad
         and (past is None or past.dtype == inputs.dtype)
-        and (
-            (batch.loss is cross_entropy and targets.dtype == torch.int64 and targets.dim() == 2)
-            or (
-                batch.loss is squared_error
-                and targets.dtype == inputs.dtype
-                and targets.dim() == 3
-                and targets.shape[2] == readout.out_features
-            )
-        )
     )
     if not usual:
         return None
     name = _cell_name(type(cell))
     if name is None or cell._buffers:  # the mask of a sparse cell
+        return None
+    if type(network) is Loop:
+        if name not in CELLS_IN_A_LOOP or type(readout) is not Consequence or _changed((readout,), []):
+            return None
+        if batch.loss is not cost or targets.dtype != inputs.dtype or inputs.shape[2] != 3 or targets.shape[2:] != (3,):
+            return None
+        name, readout = f"pendulum_{name}", readout.policy
+    elif type(network) not in (Network, ClosedLoop) or not _usual_data(batch, cell, readout):
+        return None
+    if type(readout) is not nn.Linear:
         return None
     if network._parameters or len(network._modules) > 2 or cell._modules or readout._modules:
         return None
@@ -108,6 +110,21 @@ def missing() -> str:
     except ImportError as error:  # also one that doesn't suit the NumPy beside it
         return f"Numba can't be imported ({error}); pip install -c constraints.txt numba"
     return ""
+
+
+def _usual_data(batch: Batch, cell: Recurrent, readout: nn.Module) -> bool:
+    """Whether the inputs are a cell's alone, and the targets classes or a linear readout's values, usually judged."""
+    targets = batch.targets
+    if batch.inputs.shape[2] != cell.input_size:
+        return False
+    if batch.loss is cross_entropy:
+        return targets.dtype == torch.int64 and targets.dim() == 2
+    return (
+        batch.loss is squared_error
+        and targets.dtype == batch.inputs.dtype
+        and targets.dim() == 3
+        and targets.shape[2] == getattr(readout, "out_features", None)
+    )
 
 
 @functools.cache

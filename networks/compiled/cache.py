@@ -29,7 +29,10 @@ def cache_folder() -> Path | None:
     """Where the machine code is kept; None where nothing can be written to."""
     content = hashlib.sha256(importlib.metadata.version("numba").encode())
     here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *(here.parents[1] / "algorithms" / "compiled").glob("*.py")]):
+    root = here.parents[1]
+    rooms = (here, root / "algorithms" / "compiled")
+    # A plant's constants are written in its task.
+    for path in sorted([*(path for room in rooms for path in room.glob("*.py")), root / "tasks" / "pendulum.py"]):
         content.update(path.name.encode() + path.read_bytes())
     name = f"kernels-{content.hexdigest()[:16]}"
     for parent in (_user_cache() / "throughtime", Path(tempfile.gettempdir()) / f"throughtime-{_user()}"):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import torch
 
-from throughtime.algorithms.compiled.choose import CELLS_WITH_KERNELS, available
+from throughtime.algorithms.compiled.choose import CELLS_IN_A_LOOP, CELLS_WITH_KERNELS, available
 from throughtime.networks.compiled.cache import is_compiled, name_of
 from throughtime.parts.specs import parse_spec
 from throughtime.runners.suite.config import RunConfig
@@ -26,6 +26,9 @@ KINDS = {
     "eprop": "traces",
 }
 """An algorithm by which a kernel is called, and the kernel's kind."""
+
+KINDS_IN_A_LOOP = ("full", "readout_only", "rtrl")
+"""Those of them whose kernels know the pendulum."""
 
 ALWAYS = ("full", "readout_only")
 """Those whose kernels every run calls, the gradient probe's among them."""
@@ -56,20 +59,30 @@ def compile_kernels(jobs: Iterable[RunJob], *, workers: int, reporter: Reporter)
 def missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
     """For each kernel that is not in the cache an algorithm that calls it, and a run like which it does."""
     kinds_of_runs = {  # of thousands there are few
-        (config.device, config.cell, config.dtype, config.optimizer, parse_spec(config.algorithm)[0]): config
+        (config.device, config.cell, config.dtype, config.optimizer, _in_a_loop(config), _algorithm(config)): config
         for config in configs
     }
     found = {}
-    for (device, spec, _, _, name_of_algorithm), config in kinds_of_runs.items():
+    for (device, spec, _, _, in_a_loop, name_of_algorithm), config in kinds_of_runs.items():
         cell, parameters = parse_spec(spec)
-        if device != "cpu" or cell not in CELLS_WITH_KERNELS or {"sparsity", "layers"} & set(parameters):
+        known = CELLS_IN_A_LOOP if in_a_loop else CELLS_WITH_KERNELS
+        if device != "cpu" or cell not in known or {"sparsity", "layers"} & set(parameters):
             continue
+        cell = f"pendulum_{cell}" if in_a_loop else cell
         dtype = getattr(torch, config.dtype)
-        for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS):
+        for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS_IN_A_LOOP if in_a_loop else KINDS):
             name = name_of(KINDS[algorithm], cell, dtype)
             if not is_compiled(name) or not is_compiled(name_of("step", config.optimizer, dtype)):
                 found[name] = (algorithm, config)
     return found
+
+
+def _in_a_loop(config: RunConfig) -> bool:
+    return parse_spec(config.task)[0] == "pendulum"
+
+
+def _algorithm(config: RunConfig) -> str:
+    return parse_spec(config.algorithm)[0]
 
 
 def prepare(algorithm: str, config: RunConfig) -> None:
@@ -79,10 +92,16 @@ def prepare(algorithm: str, config: RunConfig) -> None:
     from throughtime.runners.training.stepping import make_stepper
     from throughtime.tasks.base import Batch
     from throughtime.tasks.losses import squared_error
+    from throughtime.tasks.pendulum import Pendulum
 
-    dtype = getattr(torch, config.dtype)
-    network = make_network(config.cell, input_size=1, hidden_size=2, output_size=1, seed=0, dtype=dtype)
-    values = torch.ones(2, 1, 1, dtype=dtype)
-    batch = Batch(values, values, squared_error)
-    estimate_gradient(make_algorithm(algorithm), network, batch, generator=torch.Generator().manual_seed(0))
+    dtype, generator = getattr(torch, config.dtype), torch.Generator().manual_seed(0)
+    if _in_a_loop(config):
+        task = Pendulum(length=2)
+        network = task.make_network(config.cell, hidden_size=2, seed=0, dtype=dtype, device="cpu")
+        batch = task.sample(1, generator=generator).to(dtype=dtype)
+    else:
+        network = make_network(config.cell, input_size=1, hidden_size=2, output_size=1, seed=0, dtype=dtype)
+        values = torch.ones(2, 1, 1, dtype=dtype)
+        batch = Batch(values, values, squared_error)
+    estimate_gradient(make_algorithm(algorithm), network, batch, generator=generator)
     make_stepper(config, network)

@@ -47,7 +47,8 @@ def prepared(tmp_path, monkeypatch):
 
     def prepare(algorithm, config):
         compiled.append((algorithm, config.cell, config.optimizer))
-        for name in (f"{kernels.KINDS[algorithm]}-{config.cell}", f"step-{config.optimizer}"):
+        cell = f"pendulum_{config.cell}" if config.task.startswith("pendulum") else config.cell
+        for name in (f"{kernels.KINDS[algorithm]}-{cell}", f"step-{config.optimizer}"):
             with cache.compiling(f"{name}-{config.dtype}"):
                 pass
 
@@ -114,3 +115,15 @@ def test_what_is_called_is_what_is_marked(config):
         kernels.prepare(algorithm, config)
         assert cache.is_compiled(f"{kind}-rnn-float32")
     assert cache.is_compiled("step-adam-float32")
+
+
+def test_in_a_loop_with_the_pendulum_there_are_others(prepared, job, config):
+    heard = compile_for(job(task="pendulum", algorithm="rtrl"), job(task="pendulum(length=3)", algorithm="uoro"))
+    assert heard.said == ["Compiling kernels, once on this machine: 3 kernels"]
+    assert compile_for(job(task="pendulum", cell="lstm")).said == []
+
+
+@pytest.mark.parametrize("algorithm", kernels.KINDS_IN_A_LOOP)
+def test_what_is_called_in_a_loop_is_what_is_marked(config, algorithm):
+    kernels.prepare(algorithm, config.model_copy(update={"task": "pendulum"}))
+    assert cache.is_compiled(f"{kernels.KINDS[algorithm]}-pendulum_rnn-float32")

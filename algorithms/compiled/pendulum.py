@@ -1,0 +1,427 @@
+"""The one plant that kernels know: a controller in a loop with the pendulum, by windows and by real-time recurrent
+learning.
+
+To the algorithms the loop is one more cell: its state (B, n + 2) is h and the pendulum's angle and speed, its
+parameters are W (·, 2), U, b_ih, b_hh, V (1, n) and c (1), and its targets are values (T, B, 3). What an action leads
+to is here called its consequence: the pendulum's next position, and the cost. State 0 is the one before a window.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from throughtime.networks.compiled import gru, rnn
+from throughtime.networks.compiled.build import compiled
+from throughtime.networks.compiled.elementwise import tanh
+from throughtime.networks.compiled.products import add_products, by_tiles, times
+from throughtime.tasks.pendulum import GRAVITY, INTERVAL, LENGTH, LIMIT, MASS
+
+from .layout import GRU, NO_BLOCK, RNN, parts_of
+
+PULL, PUSH = 3 * GRAVITY / (2 * LENGTH), 3 / (MASS * LENGTH**2)
+
+
+@compiled
+def consequence(h: Any, position: Any, V: Any, c: Any, moved: Any, torque: Any) -> None:
+    """From h (B, n) and positions (B, 2) to those after one interval, moved (B, 2), and the torque (B): filled."""
+    number = h.dtype.type
+    pull, push, interval, limit = number(PULL), number(PUSH), number(INTERVAL), number(LIMIT)
+    for b in range(len(h)):
+        demand = c[0]
+        for i in range(h.shape[1]):
+            demand += V[0, i] * h[b, i]
+        torque[b] = limit * tanh(demand / limit)
+        moved[b, 1] = position[b, 1] + (pull * math.sin(position[b, 0]) + push * torque[b]) * interval
+        moved[b, 0] = position[b, 0] + moved[b, 1] * interval
+
+
+@compiled
+def observe(x: Any, moved: Any, position: Any, seen: Any) -> None:
+    """The pendulum is where it moved, (B, 2), or is put by x (B, 3); cosine and sine of its angle are seen, (B, 2)."""
+    for b in range(len(x)):
+        if x[b, 0] > 0:
+            position[b] = x[b, 1:]
+        else:
+            position[b] = moved[b]
+        seen[b, 0], seen[b, 1] = math.cos(position[b, 0]), math.sin(position[b, 0])
+
+
+@compiled
+def cost(moved: Any, torques: Any, values: Any, mask: Any, scale: Any, slopes: Any) -> float:
+    """The loss Σ_t scale_t Σ_b ℓ_tb of consequences (k, B, 2) and (k, B), and its slopes by them, (k, B, 3): filled."""
+    total, number = 0.0, moved.dtype.type
+    for t in range(len(moved)):
+        factor = number(scale[t])
+        for b in range(moved.shape[1]):
+            slope, goal = slopes[t, b], values[t, b]
+            if mask.shape[0] and not mask[t, b]:
+                slope[:] = 0
+                continue
+            angle, speed, torque = moved[t, b, 0] - goal[0], moved[t, b, 1] - goal[1], torques[t, b] - goal[2]
+            half = math.sin(angle / 2)  # 1 − cos φ = 2 sin² (φ / 2), which loses nothing near upright
+            total += scale[t] * (4 * half * half + 0.1 * speed * speed + 0.001 * torque * torque)
+            slope[0] = factor * number(2) * math.sin(angle)
+            slope[1], slope[2] = factor * number(0.2) * speed, factor * number(0.002) * torque
+    return total
+
+
+@compiled
+def slopes_of_consequence(angle: Any, torque: Any, number: Any) -> Any:
+    """Of the new speed by the angle before; of the torque by the demand. number: the type of both."""
+    share = torque / number(LIMIT)
+    return number(PULL * INTERVAL) * math.cos(angle), number(1) - share * share
+
+
+@compiled
+def walk_back(
+    x: Any, W: Any, U: Any, V: Any, of_input: Any, of_hidden: Any, states: Any, positions: Any, torques: Any,
+    by_state: Any, by_gate: Any, slopes: Any, credit: Any, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any, gV: Any, gc: Any,
+) -> None:  # fmt: skip
+    """Every gradient of a window of T steps is filled; credit (1, B, n + 2), or (0, …), as in `windows`.
+
+    states (T + 1, B, n), positions (T + 1, B, 2), torques (T + 1, B); by_state (T, 1, 1, B, n) and by_gate
+    (T, 1, G, B, n) are the cell's derivatives, slopes (T + 1, B, 3) those of the loss by the consequence of each state.
+    """
+    T, _, G, B, n = by_gate.shape
+    number = x.dtype.type
+    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
+    delta, demand = np.empty((G, T, B, n), x.dtype), np.empty((T + 1, B), x.dtype)
+    seen, through = np.empty((T, B, 2), x.dtype), np.empty((B, n), x.dtype)
+    # The gradient by the state's two halves, and by where the action at it led: what the next state began from.
+    by_h, by_position, led = np.zeros((B, n), x.dtype), np.zeros((B, 2), x.dtype), np.zeros((B, 2), x.dtype)
+    if len(credit):
+        by_h[:], by_position[:] = credit[0, :, :n], credit[0, :, n:]
+    for t in range(T, -1, -1):
+        for b in range(B):
+            by_angle, by_demand = slopes_of_consequence(positions[t, b, 0], torques[t, b], number)
+            to_angle = slopes[t, b, 0] + led[b, 0]
+            to_speed = slopes[t, b, 1] + led[b, 1] + to_angle * interval
+            by_position[b, 0] += to_angle + to_speed * by_angle
+            by_position[b, 1] += to_speed
+            demand[t, b] = (to_speed * push + slopes[t, b, 2]) * by_demand
+            for i in range(n):
+                by_h[b, i] += demand[t, b] * V[0, i]
+        if t == 0:
+            break
+        for b in range(B):
+            cosine, sine = math.cos(positions[t, b, 0]), math.sin(positions[t, b, 0])
+            seen[t - 1, b, 0], seen[t - 1, b, 1] = cosine, sine
+            for g in range(G):
+                d, slope = delta[g, t - 1, b], by_gate[t - 1, 0, g, b]
+                for i in range(n):
+                    d[i] = by_h[b, i] * slope[i]
+                if of_input[g] != NO_BLOCK:
+                    rows = W[of_input[g] * n :]
+                    for i in range(n):
+                        by_position[b, 0] += d[i] * (cosine * rows[i, 1] - sine * rows[i, 0])
+            for i in range(n):
+                by_h[b, i] *= by_state[t - 1, 0, 0, b, i]
+            if x[t - 1, b, 0] > 0:
+                led[b] = 0
+            else:
+                led[b] = by_position[b]
+        by_position[:] = 0
+        for g in range(G):
+            if of_hidden[g] != NO_BLOCK:
+                times(delta[g, t - 1], U[of_hidden[g] * n : (of_hidden[g] + 1) * n], through)
+                by_h += through
+    if len(credit):
+        credit[0, :, :n], credit[0, :, n:] = by_h, by_position
+    hidden = states[:T].reshape(T * B, n)
+    for g in range(G):
+        flat = delta[g].reshape(T * B, n)
+        fill_block(flat, seen.reshape(T * B, 2), of_input[g], gW, gb_ih)
+        fill_block(flat, hidden, of_hidden[g], gU, gb_hh)
+    fill_policy(demand, states, gV, gc)
+
+
+@compiled
+def fill_block(slopes: Any, features: Any, block: int, by_weight: Any, by_bias: Any) -> None:
+    """A gate's block of a weight's gradient and of a bias', from the slopes of its units, (R, n), and what they saw."""
+    if block == NO_BLOCK:
+        return
+    n = slopes.shape[1]
+    add_products(slopes, features, by_weight[block * n : (block + 1) * n])
+    total = by_bias[block * n : (block + 1) * n]
+    total[:] = 0
+    for r in range(len(slopes)):
+        for i in range(n):
+            total[i] += slopes[r, i]
+
+
+@compiled
+def fill_policy(demand: Any, states: Any, gV: Any, gc: Any) -> None:
+    """The gradient of the policy, filled, by that of each demand (k, B) for torque, at states (k, B, n)."""
+    gV[:], gc[:] = 0, 0
+    for t in range(len(demand)):
+        for b in range(demand.shape[1]):
+            slope = demand[t, b]
+            gc[0] += slope
+            for i in range(gV.shape[1]):
+                gV[0, i] += slope * states[t, b, i]
+
+
+@compiled
+def judge_window(
+    states: Any, positions: Any, V: Any, c: Any, moved: Any, torques: Any, values: Any, mask: Any, scale: Any
+) -> Any:
+    """The loss of the last k steps, and its slopes (T + 1, B, 3), zero at other states; fills the last consequence."""
+    T, B, k = len(states) - 1, states.shape[1], len(scale)
+    slopes = np.zeros((T + 1, B, 3), states.dtype)
+    consequence(states[T], positions[T], V, c, moved[T], torques[T])
+    first = T + 1 - k
+    return cost(moved[first:], torques[first:], values, mask, scale, slopes[first:]), slopes
+
+
+@compiled
+def rnn_forward(
+    x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, V: Any, c: Any, h: Any, states: Any, positions: Any, moved: Any,
+    torques: Any, by_state: Any, by_gate: Any,
+) -> None:  # fmt: skip
+    """The tanh cell: h (B, n + 2) moved over x (T, B, 3), and all else filled, but for the last consequence."""
+    n, seen = states.shape[2], np.empty((x.shape[1], 2), x.dtype)
+    states[0], positions[0] = h[:, :n], h[:, n:]
+    for t in range(len(x)):
+        consequence(states[t], positions[t], V, c, moved[t], torques[t])
+        observe(x[t], moved[t], positions[t + 1], seen)
+        rnn.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[t], by_gate[t])
+    h[:, :n], h[:, n:] = states[-1], positions[-1]
+
+
+@compiled
+def gru_forward(
+    x: Any, W: Any, U: Any, b_ih: Any, b_hh: Any, V: Any, c: Any, h: Any, states: Any, positions: Any, moved: Any,
+    torques: Any, by_state: Any, by_gate: Any,
+) -> None:  # fmt: skip
+    """The gated recurrent unit, likewise."""
+    n, seen = states.shape[2], np.empty((x.shape[1], 2), x.dtype)
+    states[0], positions[0] = h[:, :n], h[:, n:]
+    for t in range(len(x)):
+        consequence(states[t], positions[t], V, c, moved[t], torques[t])
+        observe(x[t], moved[t], positions[t + 1], seen)
+        gru.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[t], by_gate[t])
+    h[:, :n], h[:, n:] = states[-1], positions[-1]
+
+
+@compiled
+def _room(T: int, B: int, n: int, G: int, like: Any) -> Any:
+    """For states, positions, where they moved, torques, φ_s and φ_z of a window."""
+    kind = like.dtype
+    return (
+        np.empty((T + 1, B, n), kind), np.empty((T + 1, B, 2), kind), np.empty((T + 1, B, 2), kind),
+        np.empty((T + 1, B), kind), np.empty((T, 1, 1, B, n), kind), np.empty((T, 1, G, B, n), kind),
+    )  # fmt: skip
+
+
+@compiled
+def rnn_window(
+    theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
+    """The tanh cell, see `windows.rnn_window`."""
+    (T, B, _), n = x.shape, h.shape[1] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
+    gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 1, x)
+    rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
+    loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
+    walk_back(
+        x, W, U, V, RNN[0], RNN[1], states, positions, torques, by_state, by_gate, slopes, credit,
+        gW, gU, gb_ih, gb_hh, gV, gc,
+    )  # fmt: skip
+    return loss
+
+
+@compiled
+def gru_window(
+    theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
+    """The gated recurrent unit, likewise."""
+    (T, B, _), n = x.shape, h.shape[1] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
+    gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 4, x)
+    gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
+    loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
+    walk_back(
+        x, W, U, V, GRU[0], GRU[1], states, positions, torques, by_state, by_gate, slopes, credit,
+        gW, gU, gb_ih, gb_hh, gV, gc,
+    )  # fmt: skip
+    return loss
+
+
+@compiled
+def read(
+    grad: Any, rows: int, states: Any, positions: Any, V: Any, c: Any, moved: Any, torques: Any,
+    values: Any, mask: Any, scale: Any,
+) -> Any:  # fmt: skip
+    """The loss of the last k steps, and its gradient by the policy alone, zero elsewhere; nothing where k is 0."""
+    k, n = len(scale), states.shape[2]
+    if not k:
+        return 0.0
+    loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
+    _, _, _, _, gV, gc = parts_of(grad, rows, 2, n, 1)
+    grad[:] = 0
+    number = states.dtype.type
+    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
+    for t in range(len(states)):
+        for b in range(states.shape[1]):
+            _, by_demand = slopes_of_consequence(positions[t, b, 0], torques[t, b], number)
+            to_speed = slopes[t, b, 1] + slopes[t, b, 0] * interval
+            torques[t, b] = (to_speed * push + slopes[t, b, 2]) * by_demand
+    fill_policy(torques, states, gV, gc)
+    return loss
+
+
+@compiled
+def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
+    """The tanh cell, see `states.rnn_states`."""
+    (T, B, _), n = x.shape, h.shape[1] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 1, x)
+    rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
+    return read(grad, n, states, positions, V, c, moved, torques, values, mask, scale)
+
+
+@compiled
+def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
+    """The gated recurrent unit, likewise."""
+    (T, B, _), n = x.shape, h.shape[1] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 4, x)
+    gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
+    return read(grad, 3 * n, states, positions, V, c, moved, torques, values, mask, scale)
+
+
+@compiled
+def advance(
+    x: Any, W: Any, U: Any, V: Any, of_input: Any, of_hidden: Any, states: Any, positions: Any, torques: Any,
+    by_state: Any, by_gate: Any, matrix: Any,
+) -> None:  # fmt: skip
+    """One step of RTRL: from M_{t-1}ᵀ (B, P, n + 2) to M_tᵀ in place, the parameters in their order."""
+    _, _, G, B, n = by_gate.shape
+    D, rows = n + 2, len(W)
+    angle, speed = n, n + 1
+    start_U = 2 * rows
+    start_ih = start_U + rows * n
+    start_hh, start_V = start_ih + rows, start_ih + 2 * rows
+    number = x.dtype.type
+    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
+    moves = np.zeros((2, D), x.dtype)  # ∂ of the new angle and speed by the old state
+    transition, kept = np.empty((D, D), x.dtype), np.empty((matrix.shape[1], D), x.dtype)
+    by_angle = np.empty(n, x.dtype)  # of the units, by the new angle that they see
+    for b in range(B):
+        now = matrix[b]
+        free = x[0, b, 0] <= 0
+        moves[:] = 0
+        step = number(0)
+        if free:
+            pulled, by_demand = slopes_of_consequence(positions[0, b, 0], torques[0, b], number)
+            step = push * by_demand
+            for i in range(n):
+                moves[1, i] = step * V[0, i]
+            moves[1, angle], moves[1, speed] = pulled, 1
+            moves[0] = moves[1] * interval
+            moves[0, angle] += 1
+        cosine, sine = math.cos(positions[1, b, 0]), math.sin(positions[1, b, 0])
+        by_angle[:], transition[:] = 0, 0
+        for g in range(G):
+            slopes = by_gate[0, 0, g, b]
+            for i in range(n):
+                if of_input[g] != NO_BLOCK:
+                    row = W[of_input[g] * n + i]
+                    by_angle[i] += slopes[i] * (cosine * row[1] - sine * row[0])
+                if of_hidden[g] != NO_BLOCK:
+                    row = U[of_hidden[g] * n + i]
+                    for j in range(n):
+                        transition[j, i] += slopes[i] * row[j]
+        for j in range(D):
+            for i in range(n):
+                transition[j, i] += by_angle[i] * moves[0, j]
+            transition[j, angle], transition[j, speed] = moves[0, j], moves[1, j]
+        for i in range(n):
+            transition[i, i] += by_state[0, 0, 0, b, i]
+        kept[:] = now
+        by_tiles(kept, transition, now)
+        for g in range(G):
+            slopes = by_gate[0, 0, g, b]
+            for i in range(n):
+                if of_input[g] != NO_BLOCK:
+                    k = of_input[g] * n + i
+                    now[2 * k, i] += slopes[i] * cosine
+                    now[2 * k + 1, i] += slopes[i] * sine
+                    now[start_ih + k, i] += slopes[i]
+                if of_hidden[g] != NO_BLOCK:
+                    k = of_hidden[g] * n + i
+                    for j in range(n):
+                        now[start_U + k * n + j, i] += slopes[i] * states[0, b, j]
+                    now[start_hh + k, i] += slopes[i]
+        if free:  # by the policy: the demand for torque, and all that came of it
+            for j in range(n + 1):
+                feature = step * (states[0, b, j] if j < n else number(1))
+                row = now[start_V + j]
+                row[speed] += feature
+                row[angle] += feature * interval
+                for i in range(n):
+                    row[i] += feature * interval * by_angle[i]
+
+
+@compiled
+def credit_step(
+    grad: Any, rows: int, V: Any, c: Any, states: Any, positions: Any, moved: Any, torques: Any, matrix: Any,
+    values: Any, mask: Any, scale: Any,
+) -> Any:  # fmt: skip
+    """A step's loss; its gradient ∂L/∂s_t · M_t, and the policy's own part, are added to grad."""
+    if not len(scale):
+        return 0.0
+    loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
+    n = states.shape[2]
+    _, _, _, _, gV, gc = parts_of(grad, rows, 2, n, 1)
+    number = states.dtype.type
+    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
+    by_state = np.empty(n + 2, states.dtype)
+    for b in range(len(matrix)):
+        pulled, by_demand = slopes_of_consequence(positions[1, b, 0], torques[1, b], number)
+        to_speed = slopes[1, b, 1] + slopes[1, b, 0] * interval
+        demand = (to_speed * push + slopes[1, b, 2]) * by_demand
+        for i in range(n):
+            by_state[i] = demand * V[0, i]
+            gV[0, i] += demand * states[1, b, i]
+        gc[0] += demand
+        by_state[n], by_state[n + 1] = slopes[1, b, 0] + to_speed * pulled, to_speed
+        for p in range(len(grad)):
+            row, total = matrix[b, p], number(0)
+            for i in range(n + 2):
+                total += row[i] * by_state[i]
+            grad[p] += total
+    return loss
+
+
+@compiled
+def rnn_step(
+    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
+    """The tanh cell: old to new states (1, B, n + 2), matrix (B, P, n + 2) in place; see `rtrl.rnn_step`."""
+    B, n = len(x), old.shape[2] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(1, B, n, 1, x)
+    new[:] = old
+    window = x.reshape(1, B, 3)
+    rnn_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
+    advance(window, W, U, V, RNN[0], RNN[1], states, positions, torques, by_state, by_gate, matrix)
+    return credit_step(grad, n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
+
+
+@compiled
+def gru_step(
+    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, values: Any, classes: Any, mask: Any, scale: Any
+) -> Any:
+    """The gated recurrent unit, likewise."""
+    B, n = len(x), old.shape[2] - 2
+    W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
+    states, positions, moved, torques, by_state, by_gate = _room(1, B, n, 4, x)
+    new[:] = old
+    window = x.reshape(1, B, 3)
+    gru_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
+    advance(window, W, U, V, GRU[0], GRU[1], states, positions, torques, by_state, by_gate, matrix)
+    return credit_step(grad, 3 * n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
