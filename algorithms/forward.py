@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ByKernel(Protocol):
-    """An influence that a kernel takes one step on, and does all else of the step."""
+    """An influence that a kernel takes one step on, and does all else of the step.
+
+    Attributes:
+        kernel: the kernel's kind: ``"rtrl"``, ``"traces"``, ``"kf_rtrl"``.
+    """
+
+    kernel: str
 
     def by_kernel(
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
@@ -78,8 +84,12 @@ class ForwardMode(Algorithm):
             state, influence = carry[0], carry[1].copy()
         network.check(batch.inputs, state)
         every = self.update_every or batch.length
-        fast = influence if isinstance(influence, ByKernel) and not isinstance(network, ClosedLoop) else None
-        kernels = kernels_of(network, batch) if fast else None
+        fast = influence if isinstance(influence, ByKernel) else None
+        # A loop's influence has the readout's columns even where nothing but the truth is given: no kernel has them.
+        given = isinstance(network, ClosedLoop) and batch.inputs.shape[2] == network.cell.input_size
+        kernels = kernels_of(network, batch) if fast and not given else None
+        if kernels and fast and not kernels.know(fast.kernel):
+            kernels = None
         for start in range(0, batch.length, every):
             stop = min(start + every, batch.length)
             if kernels and fast:

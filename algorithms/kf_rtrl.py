@@ -54,6 +54,8 @@ class KfRtrl(ForwardMode):
 class Product(KroneckerSum):
     """One product, which a kernel may change in place."""
 
+    kernel = "kf_rtrl"
+
     def copy(self) -> "Product":
         other = copy(self)
         other.features, other.factors = self.features.clone(), self.factors.clone()

@@ -48,6 +48,8 @@ class RTRL(ForwardMode):
 class WholeInfluence(StructuredInfluence):
     """The influence matrix, nothing of it left out."""
 
+    kernel = "rtrl"
+
     def by_kernel(
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
     ) -> float:
@@ -58,6 +60,8 @@ class WholeInfluence(StructuredInfluence):
 
 class WholeDenseInfluence(DenseInfluence):
     """That of a recurrence without a cell's structure."""
+
+    kernel = "rtrl"
 
     def by_kernel(
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None

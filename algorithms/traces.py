@@ -30,6 +30,8 @@ class Traces(Influence[Linearization]):
         feedback: see `Influence`.
     """
 
+    kernel = "traces"
+
     def __init__(
         self, network: Network, batch_size: int, *, own_weight: bool = False, feedback: Tensor | None = None
     ) -> None:

@@ -13,7 +13,7 @@ from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import kf_rtrl, pendulum, rtrl, states, traces, uoro, windows
+from . import closed_loop, kf_rtrl, pendulum, rtrl, states, traces, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
@@ -29,6 +29,9 @@ _KERNELS = {
         "rnn": windows.rnn_window,
         "gru": windows.gru_window,
         "lstm": windows.lstm_window,
+        "loop_rnn": closed_loop.rnn_window,
+        "loop_gru": closed_loop.gru_window,
+        "loop_lstm": closed_loop.lstm_window,
         "pendulum_rnn": pendulum.rnn_window,
         "pendulum_gru": pendulum.gru_window,
     },
@@ -36,6 +39,9 @@ _KERNELS = {
         "rnn": states.rnn_states,
         "gru": states.gru_states,
         "lstm": states.lstm_states,
+        "loop_rnn": closed_loop.rnn_states,
+        "loop_gru": closed_loop.gru_states,
+        "loop_lstm": closed_loop.lstm_states,
         "pendulum_rnn": pendulum.rnn_states,
         "pendulum_gru": pendulum.gru_states,
     },
@@ -43,6 +49,9 @@ _KERNELS = {
         "rnn": rtrl.rnn_step,
         "gru": rtrl.gru_step,
         "lstm": rtrl.lstm_step,
+        "loop_rnn": closed_loop.rnn_step,
+        "loop_gru": closed_loop.gru_step,
+        "loop_lstm": closed_loop.lstm_step,
         "pendulum_rnn": pendulum.rnn_step,
         "pendulum_gru": pendulum.gru_step,
     },
@@ -61,7 +70,8 @@ class Kernels:
     """What can be done at once on a usual network and a batch of usual sequences.
 
     Args:
-        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``; ``"pendulum_rnn"`` or ``"pendulum_gru"`` in a loop with that plant.
+        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``; ``"loop_rnn"`` and so on where the output is fed back;
+            ``"pendulum_rnn"`` or ``"pendulum_gru"`` in a loop with that plant.
         flat: the network's vectors; every gradient is left in ``flat.gradients``, and shown as ``p.grad``.
         batch: the sequences. Steps are counted from its first.
         past: (H, B, m), the inputs before it.
@@ -78,6 +88,10 @@ class Kernels:
         self.mask = None if whole or batch.mask is None else batch.mask.contiguous().numpy()
         self.past = None if past is None or not len(past) else past.contiguous().numpy()
         self.total, self.kind = batch.total, batch.inputs.dtype
+
+    def know(self, kind: str) -> bool:
+        """Whether there is a kernel of this kind for the cell: of a loop's there are fewer."""
+        return self.cell in _KERNELS[kind]
 
     def window(
         self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None

@@ -1,8 +1,8 @@
 """Which windows a compiled kernel may compute: the one place where that is decided.
 
-A kernel knows the equations of a built-in cell, of a linear readout and of two losses, or of a cell in a loop with the
-pendulum, and nothing of what a subclass, a mask of weights, a hook or a parametrization makes of them: with any of
-these, on a GPU, or without Numba, torch does the work.
+A kernel knows the equations of a built-in cell, of a linear readout and of two losses, of real outputs that are fed
+back, and of a cell in a loop with the pendulum. It knows nothing of what a subclass, a mask of weights, a hook or a
+parametrization makes of them: with any of these, on a GPU, or without Numba, torch does the work.
 """
 
 import functools
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from throughtime.networks import CELLS, ClosedLoop, Network, Recurrent
+from throughtime.networks import CELLS, ClosedLoop, Network
 from throughtime.networks.flat import flat_of
 from throughtime.tasks.base import Batch
 from throughtime.tasks.losses import cross_entropy, squared_error
@@ -76,7 +76,11 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
         if batch.loss is not cost or targets.dtype != inputs.dtype or inputs.shape[2] != 3 or targets.shape[2:] != (3,):
             return None
         name, readout = f"pendulum_{name}", readout.policy
-    elif type(network) not in (Network, ClosedLoop) or not _usual_data(batch, cell, readout):
+    elif type(network) not in (Network, ClosedLoop) or not _usual_targets(batch, readout):
+        return None
+    elif type(network) is ClosedLoop and not network.symbolic and inputs.shape[2] == cell.input_size + 1:
+        name = f"loop_{name}"
+    elif inputs.shape[2] != cell.input_size:
         return None
     if type(readout) is not nn.Linear:
         return None
@@ -112,11 +116,9 @@ def missing() -> str:
     return ""
 
 
-def _usual_data(batch: Batch, cell: Recurrent, readout: nn.Module) -> bool:
-    """Whether the inputs are a cell's alone, and the targets classes or a linear readout's values, usually judged."""
+def _usual_targets(batch: Batch, readout: nn.Module) -> bool:
+    """Whether the targets are classes or the values of a linear readout, judged as usual."""
     targets = batch.targets
-    if batch.inputs.shape[2] != cell.input_size:
-        return False
     if batch.loss is cross_entropy:
         return targets.dtype == torch.int64 and targets.dim() == 2
     return (

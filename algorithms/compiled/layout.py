@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.networks.compiled.build import compiled
+from throughtime.networks.compiled.products import add_products
 
 
 @compiled
@@ -53,3 +54,17 @@ def add_rows(slopes: Any, seen: Any, of_input: int, of_hidden: int, gW: Any, gU:
             for k in range(n):
                 target[k] += slope * row[m + k]
             gb_hh[of_hidden * n + i] += slope * row[m + n]
+
+
+@compiled
+def fill_block(slopes: Any, features: Any, block: int, by_weight: Any, by_bias: Any) -> None:
+    """A gate's block of a weight's gradient and of a bias', from the slopes of its units, (R, n), and what they saw."""
+    if block == NO_BLOCK:
+        return
+    n = slopes.shape[1]
+    add_products(slopes, features, by_weight[block * n : (block + 1) * n])
+    total = by_bias[block * n : (block + 1) * n]
+    total[:] = 0
+    for r in range(len(slopes)):
+        for i in range(n):
+            total[i] += slopes[r, i]

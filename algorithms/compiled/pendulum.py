@@ -14,10 +14,10 @@ import numpy as np
 from throughtime.networks.compiled import gru, rnn
 from throughtime.networks.compiled.build import compiled
 from throughtime.networks.compiled.elementwise import tanh
-from throughtime.networks.compiled.products import add_products, by_tiles, times
+from throughtime.networks.compiled.products import by_tiles, times
 from throughtime.tasks.pendulum import GRAVITY, INTERVAL, LENGTH, LIMIT, MASS
 
-from .layout import GRU, NO_BLOCK, RNN, parts_of
+from .layout import GRU, NO_BLOCK, RNN, fill_block, parts_of
 
 PULL, PUSH = 3 * GRAVITY / (2 * LENGTH), 3 / (MASS * LENGTH**2)
 
@@ -134,20 +134,6 @@ def walk_back(
         fill_block(flat, seen.reshape(T * B, 2), of_input[g], gW, gb_ih)
         fill_block(flat, hidden, of_hidden[g], gU, gb_hh)
     fill_policy(demand, states, gV, gc)
-
-
-@compiled
-def fill_block(slopes: Any, features: Any, block: int, by_weight: Any, by_bias: Any) -> None:
-    """A gate's block of a weight's gradient and of a bias', from the slopes of its units, (R, n), and what they saw."""
-    if block == NO_BLOCK:
-        return
-    n = slopes.shape[1]
-    add_products(slopes, features, by_weight[block * n : (block + 1) * n])
-    total = by_bias[block * n : (block + 1) * n]
-    total[:] = 0
-    for r in range(len(slopes)):
-        for i in range(n):
-            total[i] += slopes[r, i]
 
 
 @compiled

@@ -16,13 +16,45 @@ from .windows import read_out
 
 
 @compiled
+def carry(now: Any, transition: Any, by_state: Any, b: int, kept: Any) -> None:
+    """Some parameters' influence on the old state, rows of S n numbers, becomes that on the new one, in place."""
+    width, size = now.shape
+    n, S, old = len(transition), len(by_state), kept[:width]
+    for k in range(width):
+        before, row = old[k], now[k]
+        for j in range(size):
+            before[j] = row[j]
+    by_tiles(old[:, :n], transition, now)
+    for p in range(S):
+        for q in range(1, S):
+            slopes = by_state[p, q, b]
+            for k in range(width):
+                past, part = old[k, q * n : (q + 1) * n], now[k, p * n : (p + 1) * n]
+                for j in range(n):
+                    part[j] += slopes[j] * past[j]
+
+
+@compiled
+def read(now: Any, by_hidden: Any, b: int, columns: Any) -> None:
+    """To some parameters' columns of the gradient ∂L/∂h_t · ∂h_t/∂θ is added, where the step has a target."""
+    if by_hidden.shape[1]:
+        credit = by_hidden[0, b]
+        for k in range(len(now)):
+            total, row = columns.dtype.type(0), now[k]
+            for j in range(len(credit)):
+                total += credit[j] * row[j]
+            columns[k] += total
+
+
+@compiled
 def advance(
-    x: Any, h: Any, U: Any, by_state: Any, by_gate: Any, of_input: Any, of_hidden: Any, matrix: Any,
-    by_hidden: Any, columns: Any,
+    x: Any, h: Any, U: Any, V: Any, by_state: Any, by_gate: Any, by_output: Any, of_input: Any, of_hidden: Any,
+    matrix: Any, by_hidden: Any, columns: Any,
 ) -> None:  # fmt: skip
     """From M_{t-1}ᵀ to M_tᵀ (B, P, S n), in place, and to columns (P,) the gradient ∂L/∂h_t · ∂h_t/∂θ is added.
 
-    A step without a target has a by_hidden (1, B, n) of no sequences, (1, 0, n). The columns are those of
+    A step without a target has a by_hidden (1, B, n) of no sequences, (1, 0, n). by_output (S, B, n, o) is
+    ∂s_t/∂ŷ_{t-1} of a closed loop; of an open one o is 0. The columns are those of
     `throughtime.algorithms.influence.StructuredInfluence`.
     """
     B, m = x.shape
@@ -40,6 +72,9 @@ def advance(
                             transition[j, p * n + i] += slope * weights[j]
             for i in range(n):
                 transition[i, p * n + i] += by_state[p, 0, b, i]
+                for k in range(by_output.shape[3]):
+                    for j in range(n):
+                        transition[j, p * n + i] += by_output[p, b, i, k] * V[k, j]
         seen[:m], seen[m : m + n], without_hidden[:m] = x[b], h[b], x[b]
         column = 0
         for g in range(G):
@@ -47,35 +82,29 @@ def advance(
             width = len(features)
             for i in range(n):
                 # The columns of one unit's weights: they stay in the cache until all is done with them.
-                old, now = kept[:width], matrix[b, column : column + width]
-                for k in range(width):
-                    before, row = old[k], now[k]
-                    for j in range(S * n):
-                        before[j] = row[j]
-                by_tiles(old[:, :n], transition, now)
+                now = matrix[b, column : column + width]
+                carry(now, transition, by_state, b, kept)
                 for p in range(S):
-                    for q in range(1, S):
-                        slopes = by_state[p, q, b]
-                        for k in range(width):
-                            past, part = old[k, q * n : (q + 1) * n], now[k, p * n : (p + 1) * n]
-                            for j in range(n):
-                                part[j] += slopes[j] * past[j]
                     slope = by_gate[p, g, b, i]
                     for k in range(width):
                         now[k, p * n + i] += slope * features[k]
-                if by_hidden.shape[1]:
-                    credit = by_hidden[0, b]
-                    for k in range(width):
-                        total, row = x.dtype.type(0), now[k]
-                        for j in range(n):
-                            total += credit[j] * row[j]
-                        columns[column + k] += total
+                read(now, by_hidden, b, columns[column : column + width])
                 column += width
+        for k in range(by_output.shape[3]):
+            now = matrix[b, column : column + n + 1]
+            carry(now, transition, by_state, b, kept)
+            for j in range(n + 1):
+                feature = seen[m + j]
+                for p in range(S):
+                    for i in range(n):
+                        now[j, p * n + i] += by_output[p, b, i, k] * feature
+            read(now, by_hidden, b, columns[column : column + n + 1])
+            column += n + 1
 
 
 @compiled
-def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any) -> None:
-    """Add the columns (P,) of a gradient to the parameters that they belong to."""
+def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any) -> int:
+    """Add the columns of a gradient to the cell's parameters that they belong to, and return how many these are."""
     m, n = gW.shape[1], gU.shape[1]
     k = 0
     for g in range(len(of_input)):
@@ -93,6 +122,7 @@ def scatter(columns: Any, of_input: Any, of_hidden: Any, gW: Any, gU: Any, gb_ih
             if of_hidden[g] != NO_BLOCK:
                 gb_hh[of_hidden[g] * n + i] += columns[k]
             k += 1
+    return k
 
 
 @compiled
@@ -111,6 +141,13 @@ def judge(
     gV += by_V
     gc += by_c
     return loss, by_hidden
+
+
+@compiled
+def open_loop(by_gate: Any) -> Any:
+    """The derivative by the output that is fed back: (S, B, n, 0)."""
+    S, _, B, n = by_gate.shape
+    return np.empty((S, B, n, 0), by_gate.dtype)
 
 
 @compiled
@@ -136,7 +173,7 @@ def rnn_step(
     rnn.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[1], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, RNN[0], RNN[1], matrix, by_hidden, columns)
+    advance(x, old[0], U, V, by_state, by_gate, open_loop(by_gate), RNN[0], RNN[1], matrix, by_hidden, columns)
     scatter(columns, RNN[0], RNN[1], gW, gU, gb_ih, gb_hh)
     return loss
 
@@ -164,7 +201,7 @@ def gru_step(
     gru.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[1], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, GRU[0], GRU[1], matrix, by_hidden, columns)
+    advance(x, old[0], U, V, by_state, by_gate, open_loop(by_gate), GRU[0], GRU[1], matrix, by_hidden, columns)
     scatter(columns, GRU[0], GRU[1], gW, gU, gb_ih, gb_hh)
     return loss
 
@@ -192,6 +229,6 @@ def lstm_step(
     lstm.local(x, W, U, b_ih, b_hh, old, new, by_state, by_gate)
     loss, by_hidden = judge(new, V, c, V, values, classes, mask, scale, gV, gc)
     columns = np.zeros(matrix.shape[1], x.dtype)
-    advance(x, old[0], U, by_state, by_gate, LSTM[0], LSTM[1], matrix, by_hidden, columns)
+    advance(x, old[0], U, V, by_state, by_gate, open_loop(by_gate), LSTM[0], LSTM[1], matrix, by_hidden, columns)
     scatter(columns, LSTM[0], LSTM[1], gW, gU, gb_ih, gb_hh)
     return loss

@@ -15,7 +15,7 @@ AT_ONCE = 16
 
 
 @compiled
-def _read(
+def read_states(
     grad: Any, hidden: Any, rows: int, m: int, V: Any, c: Any, values: Any, classes: Any, mask: Any, scale: Any
 ) -> Any:
     """The loss of the last k steps, and its gradient by the readout, zero elsewhere; nothing where k is 0."""
@@ -38,7 +38,7 @@ def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     states[0] = h
     rnn.forward(x, W, U, b_ih, b_hh, states)
     h[:] = states[T]
-    return _read(grad, states[1:], n, m, V, c, values, classes, mask, scale)
+    return read_states(grad, states[1:], n, m, V, c, values, classes, mask, scale)
 
 
 @compiled
@@ -55,7 +55,7 @@ def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
         k = min(T - t, AT_ONCE)
         gru.forward(x[t : t + k], W, U, b_ih, b_hh, states[t : t + k + 1], by_hidden[:k], by_input[:k], update[:k])
     h[:] = states[T]
-    return _read(grad, states[1:], 3 * n, m, V, c, values, classes, mask, scale)
+    return read_states(grad, states[1:], 3 * n, m, V, c, values, classes, mask, scale)
 
 
 @compiled
@@ -78,4 +78,4 @@ def lstm_states(
         )
         cells[0] = cells[k]
     h[:], cell[:] = states[T], cells[0]
-    return _read(grad, states[1:], 4 * n, m, V, c, values, classes, mask, scale)
+    return read_states(grad, states[1:], 4 * n, m, V, c, values, classes, mask, scale)

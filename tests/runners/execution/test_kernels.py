@@ -47,7 +47,7 @@ def prepared(tmp_path, monkeypatch):
 
     def prepare(algorithm, config):
         compiled.append((algorithm, config.cell, config.optimizer))
-        cell = f"pendulum_{config.cell}" if config.task.startswith("pendulum") else config.cell
+        cell = f"{kernels.loop_of(config)}{config.cell}"
         for name in (f"{kernels.KINDS[algorithm]}-{cell}", f"step-{config.optimizer}"):
             with cache.compiling(f"{name}-{config.dtype}"):
                 pass
@@ -117,13 +117,25 @@ def test_what_is_called_is_what_is_marked(config):
     assert cache.is_compiled("step-adam-float32")
 
 
+@pytest.mark.parametrize("forcing", ["free", "scheduled", "generalized(alpha=0.7)"])
+def test_where_the_output_is_fed_back_there_are_others(prepared, job, forcing):
+    compile_for(job(task="mackey_glass"))
+    assert compile_for(job(task="mackey_glass", forcing="professor")).said == []
+    assert compile_for(job(task="anbn", forcing=forcing)).said == []  # a symbol is chosen by torch
+    heard = compile_for(job(task="mackey_glass", forcing=forcing), job(task="mackey_glass", forcing="free"))
+    assert heard.said == ["Compiling kernels, once on this machine: 2 kernels"]
+
+
 def test_in_a_loop_with_the_pendulum_there_are_others(prepared, job, config):
     heard = compile_for(job(task="pendulum", algorithm="rtrl"), job(task="pendulum(length=3)", algorithm="uoro"))
     assert heard.said == ["Compiling kernels, once on this machine: 3 kernels"]
     assert compile_for(job(task="pendulum", cell="lstm")).said == []
 
 
-@pytest.mark.parametrize("algorithm", kernels.KINDS_IN_A_LOOP)
-def test_what_is_called_in_a_loop_is_what_is_marked(config, algorithm):
-    kernels.prepare(algorithm, config.model_copy(update={"task": "pendulum"}))
-    assert cache.is_compiled(f"{kernels.KINDS[algorithm]}-pendulum_rnn-float32")
+@pytest.mark.parametrize(
+    ("loop", "settings"), [("pendulum", {"task": "pendulum"}), ("loop", {"task": "mackey_glass", "forcing": "free"})]
+)
+def test_what_is_called_in_a_loop_is_what_is_marked(config, loop, settings):
+    for algorithm in kernels.KINDS_IN_A_LOOP:
+        kernels.prepare(algorithm, config.model_copy(update=settings))
+        assert cache.is_compiled(f"{kernels.KINDS[algorithm]}-{loop}_rnn-float32")
