@@ -105,12 +105,13 @@ def walk_back(
 
 
 @compiled
-def _room(x: Any, n: int, S: int, G: int) -> Any:
-    """For what the cell sees, states, φ_s and φ_z of a window."""
+def _room(x: Any, n: int, S: int, G: int, kept: int) -> Any:
+    """For a window's states, and for what the cell saw, φ_s and φ_z: of all steps, or of the last one."""
     T, B, width = x.shape
     return (
-        np.empty((T, B, width - 1), x.dtype), np.empty((T + 1, S, B, n), x.dtype), np.empty((T, S, S, B, n), x.dtype),
-        np.empty((T, S, G, B, n), x.dtype),
+        np.empty((kept, B, width - 1), x.dtype), np.empty((T + 1, S, B, n), x.dtype),
+        np.empty((kept, S, S, B, n), x.dtype),
+        np.empty((kept, S, G, B, n), x.dtype),
     )  # fmt: skip
 
 
@@ -144,12 +145,13 @@ def finish(
 
 @compiled
 def rnn_forward(theta: Any, x: Any, o: int, seen: Any, states: Any, by_state: Any, by_gate: Any) -> None:
-    """The tanh cell: all but the first of the states, what it saw, and its derivatives, filled."""
+    """The tanh cell: all but the first of the states, what it saw, and its derivatives where there is room, filled."""
     n, m = states.shape[3], seen.shape[2]
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, m, n, o)
     for t in range(len(x)):
-        mix(x[t], states[t, 0], V, c, seen[t])
-        rnn.local(seen[t], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[t], by_gate[t])
+        k = t % len(seen)
+        mix(x[t], states[t, 0], V, c, seen[k])
+        rnn.local(seen[k], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[k], by_gate[k])
 
 
 @compiled
@@ -158,8 +160,9 @@ def gru_forward(theta: Any, x: Any, o: int, seen: Any, states: Any, by_state: An
     n, m = states.shape[3], seen.shape[2]
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, m, n, o)
     for t in range(len(x)):
-        mix(x[t], states[t, 0], V, c, seen[t])
-        gru.local(seen[t], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[t], by_gate[t])
+        k = t % len(seen)
+        mix(x[t], states[t, 0], V, c, seen[k])
+        gru.local(seen[k], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[k], by_gate[k])
 
 
 @compiled
@@ -168,8 +171,9 @@ def lstm_forward(theta: Any, x: Any, o: int, seen: Any, states: Any, by_state: A
     n, m = states.shape[3], seen.shape[2]
     W, U, b_ih, b_hh, V, c = parts_of(theta, 4 * n, m, n, o)
     for t in range(len(x)):
-        mix(x[t], states[t, 0], V, c, seen[t])
-        lstm.local(seen[t], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[t], by_gate[t])
+        k = t % len(seen)
+        mix(x[t], states[t, 0], V, c, seen[k])
+        lstm.local(seen[k], W, U, b_ih, b_hh, states[t], states[t + 1], by_state[k], by_gate[k])
 
 
 @compiled
@@ -178,7 +182,7 @@ def rnn_window(
 ) -> Any:
     """The tanh cell, see `windows.rnn_window`."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 1, 1)
+    seen, states, by_state, by_gate = _room(x, n, 1, 1, len(x))
     states[0, 0] = h
     rnn_forward(theta, x, outputs_of(len(theta), seen.shape[2], n, 1), seen, states, by_state, by_gate)
     h[:] = states[-1, 0]
@@ -193,7 +197,7 @@ def gru_window(
 ) -> Any:
     """The gated recurrent unit, likewise."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 1, 4)
+    seen, states, by_state, by_gate = _room(x, n, 1, 4, len(x))
     states[0, 0] = h
     gru_forward(theta, x, outputs_of(len(theta), seen.shape[2], n, 3), seen, states, by_state, by_gate)
     h[:] = states[-1, 0]
@@ -208,7 +212,7 @@ def lstm_window(
 ) -> Any:
     """Long short-term memory, likewise."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 2, 4)
+    seen, states, by_state, by_gate = _room(x, n, 2, 4, len(x))
     states[0, 0], states[0, 1] = h, cell
     lstm_forward(theta, x, outputs_of(len(theta), seen.shape[2], n, 4), seen, states, by_state, by_gate)
     h[:], cell[:] = states[-1, 0], states[-1, 1]
@@ -221,7 +225,7 @@ def lstm_window(
 def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The tanh cell, see `states.rnn_states`."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 1, 1)
+    seen, states, by_state, by_gate = _room(x, n, 1, 1, 1)
     states[0, 0] = h
     m, o = seen.shape[2], outputs_of(len(theta), seen.shape[2], n, 1)
     rnn_forward(theta, x, o, seen, states, by_state, by_gate)
@@ -234,7 +238,7 @@ def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
 def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The gated recurrent unit, likewise."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 1, 4)
+    seen, states, by_state, by_gate = _room(x, n, 1, 4, 1)
     states[0, 0] = h
     m, o = seen.shape[2], outputs_of(len(theta), seen.shape[2], n, 3)
     gru_forward(theta, x, o, seen, states, by_state, by_gate)
@@ -249,7 +253,7 @@ def lstm_states(
 ) -> Any:
     """Long short-term memory, likewise."""
     n = h.shape[1]
-    seen, states, by_state, by_gate = _room(x, n, 2, 4)
+    seen, states, by_state, by_gate = _room(x, n, 2, 4, 1)
     states[0, 0], states[0, 1] = h, cell
     m, o = seen.shape[2], outputs_of(len(theta), seen.shape[2], n, 4)
     lstm_forward(theta, x, o, seen, states, by_state, by_gate)

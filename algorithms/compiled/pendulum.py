@@ -171,7 +171,8 @@ def rnn_forward(
     for t in range(len(x)):
         consequence(states[t], positions[t], V, c, moved[t], torques[t])
         observe(x[t], moved[t], positions[t + 1], seen)
-        rnn.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[t], by_gate[t])
+        k = t % len(by_gate)
+        rnn.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[k], by_gate[k])
     h[:, :n], h[:, n:] = states[-1], positions[-1]
 
 
@@ -186,17 +187,18 @@ def gru_forward(
     for t in range(len(x)):
         consequence(states[t], positions[t], V, c, moved[t], torques[t])
         observe(x[t], moved[t], positions[t + 1], seen)
-        gru.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[t], by_gate[t])
+        k = t % len(by_gate)
+        gru.local(seen, W, U, b_ih, b_hh, states[t : t + 1], states[t + 1 : t + 2], by_state[k], by_gate[k])
     h[:, :n], h[:, n:] = states[-1], positions[-1]
 
 
 @compiled
-def _room(T: int, B: int, n: int, G: int, like: Any) -> Any:
-    """For states, positions, where they moved, torques, φ_s and φ_z of a window."""
-    kind = like.dtype
+def _room(x: Any, n: int, G: int, kept: int) -> Any:
+    """For a window's states, positions, where they moved, and torques; and for φ_s and φ_z of all steps, or of one."""
+    (T, B, _), kind = x.shape, x.dtype
     return (
         np.empty((T + 1, B, n), kind), np.empty((T + 1, B, 2), kind), np.empty((T + 1, B, 2), kind),
-        np.empty((T + 1, B), kind), np.empty((T, 1, 1, B, n), kind), np.empty((T, 1, G, B, n), kind),
+        np.empty((T + 1, B), kind), np.empty((kept, 1, 1, B, n), kind), np.empty((kept, 1, G, B, n), kind),
     )  # fmt: skip
 
 
@@ -205,10 +207,10 @@ def rnn_window(
     theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
 ) -> Any:
     """The tanh cell, see `windows.rnn_window`."""
-    (T, B, _), n = x.shape, h.shape[1] - 2
+    n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 1, x)
+    states, positions, moved, torques, by_state, by_gate = _room(x, n, 1, len(x))
     rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
     walk_back(
@@ -223,10 +225,10 @@ def gru_window(
     theta: Any, grad: Any, x: Any, h: Any, credit: Any, values: Any, classes: Any, mask: Any, scale: Any
 ) -> Any:
     """The gated recurrent unit, likewise."""
-    (T, B, _), n = x.shape, h.shape[1] - 2
+    n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 4, x)
+    states, positions, moved, torques, by_state, by_gate = _room(x, n, 4, len(x))
     gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
     walk_back(
@@ -262,9 +264,9 @@ def read(
 @compiled
 def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The tanh cell, see `states.rnn_states`."""
-    (T, B, _), n = x.shape, h.shape[1] - 2
+    n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 1, x)
+    states, positions, moved, torques, by_state, by_gate = _room(x, n, 1, 1)
     rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     return read(grad, n, states, positions, V, c, moved, torques, values, mask, scale)
 
@@ -272,9 +274,9 @@ def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
 @compiled
 def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any, mask: Any, scale: Any) -> Any:
     """The gated recurrent unit, likewise."""
-    (T, B, _), n = x.shape, h.shape[1] - 2
+    n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(T, B, n, 4, x)
+    states, positions, moved, torques, by_state, by_gate = _room(x, n, 4, 1)
     gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     return read(grad, 3 * n, states, positions, V, c, moved, torques, values, mask, scale)
 
@@ -390,9 +392,9 @@ def rnn_step(
     """The tanh cell: old to new states (1, B, n + 2), matrix (B, P, n + 2) in place; see `rtrl.rnn_step`."""
     B, n = len(x), old.shape[2] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(1, B, n, 1, x)
-    new[:] = old
     window = x.reshape(1, B, 3)
+    states, positions, moved, torques, by_state, by_gate = _room(window, n, 1, 1)
+    new[:] = old
     rnn_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
     advance(window, W, U, V, RNN[0], RNN[1], states, positions, torques, by_state, by_gate, matrix)
     return credit_step(grad, n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
@@ -405,9 +407,9 @@ def gru_step(
     """The gated recurrent unit, likewise."""
     B, n = len(x), old.shape[2] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(1, B, n, 4, x)
-    new[:] = old
     window = x.reshape(1, B, 3)
+    states, positions, moved, torques, by_state, by_gate = _room(window, n, 4, 1)
+    new[:] = old
     gru_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
     advance(window, W, U, V, GRU[0], GRU[1], states, positions, torques, by_state, by_gate, matrix)
     return credit_step(grad, 3 * n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
