@@ -91,7 +91,7 @@ class Kernels:
 
     def know(self, kind: str) -> bool:
         """Whether there is a kernel of this kind for the cell: of a loop's there are fewer."""
-        return self.cell in _KERNELS[kind]
+        return self.cell in _KERNELS.get(kind, ())
 
     def window(
         self, state: State, first: int, start: int, stop: int, weights: Tensor | None = None

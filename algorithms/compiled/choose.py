@@ -56,8 +56,7 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
         return None
     if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled() or _get_current_dispatch_mode() is not None:
         return None
-    inputs, targets = batch.inputs, batch.targets
-    cell, readout = network.cell, network.readout
+    inputs, cell, readout = batch.inputs, network.cell, network.readout
     usual = (
         type(batch) is Batch
         and inputs.device.type == "cpu"
@@ -71,14 +70,14 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     if name is None or cell._buffers:  # the mask of a sparse cell
         return None
     if type(network) is Loop:
-        if name not in CELLS_IN_A_LOOP or type(readout) is not Consequence or _changed((readout,), []):
-            return None
-        if batch.loss is not cost or targets.dtype != inputs.dtype or inputs.shape[2] != 3 or targets.shape[2:] != (3,):
+        if name not in CELLS_IN_A_LOOP or not _usual_plant(network, batch):
             return None
         name, readout = f"pendulum_{name}", readout.policy
     elif type(network) not in (Network, ClosedLoop) or not _usual_targets(batch, readout):
         return None
     elif type(network) is ClosedLoop and not network.symbolic and inputs.shape[2] == cell.input_size + 1:
+        if readout.out_features > cell.input_size:
+            return None
         name = f"loop_{name}"
     elif inputs.shape[2] != cell.input_size:
         return None
@@ -116,6 +115,16 @@ def missing() -> str:
     return ""
 
 
+def _usual_plant(network: Loop, batch: Batch) -> bool:
+    """Whether a loop is with the pendulum as its task has it, by one linear policy, and judged by its cost."""
+    plant, inputs, targets = network.readout, batch.inputs, batch.targets
+    if type(plant) is not Consequence or plant._parameters or len(plant._modules) > 1 or _changed((plant,), []):
+        return False
+    if network.cell.input_size != 2 or getattr(plant.policy, "out_features", None) != 1:
+        return False
+    return batch.loss is cost and targets.dtype == inputs.dtype and inputs.shape[2] == 3 and targets.shape[2:] == (3,)
+
+
 def _usual_targets(batch: Batch, readout: nn.Module) -> bool:
     """Whether the targets are classes or the values of a linear readout, judged as usual."""
     targets = batch.targets
@@ -135,7 +144,7 @@ def _cell_name(kind: type) -> str | None:
     return next((name for name in CELLS_WITH_KERNELS if CELLS.get(name) is kind), None)
 
 
-_METHODS = {"check", "forward", "hidden", "linearize", "step", "unroll"}
+_METHODS = {"check", "forward", "hidden", "linearize", "seen", "step", "unroll"}
 
 
 def _changed(modules: tuple[nn.Module, ...], parameters: list[nn.Parameter]) -> bool:

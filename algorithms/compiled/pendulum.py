@@ -300,7 +300,7 @@ def advance(
     by_angle = np.empty(n, x.dtype)  # of the units, by the new angle that they see
     for b in range(B):
         now = matrix[b]
-        free = x[0, b, 0] <= 0
+        free = not x[0, b, 0] > 0  # of NaN, too
         moves[:] = 0
         step = number(0)
         if free:

@@ -49,8 +49,8 @@ def cheapest(table: TaskTable, cost: str) -> Row | None:
 
 WISHES: dict[str, Callable[[TaskTable], Row | None]] = {
     "the best score": lambda table: _runs(table)[0],
-    "as little memory as possible, no worse than `full`": lambda table: cheapest(table, "peak_bytes"),
-    "as little time as possible, no worse than `full`": lambda table: cheapest(table, "time_per_step"),
+    "as little memory as possible, not found worse than `full`": lambda table: cheapest(table, "peak_bytes"),
+    "as little time as possible, not found worse than `full`": lambda table: cheapest(table, "time_per_step"),
     "memory that does not grow with the sequence": lambda table: next(
         row for row in _runs(table) if make_algorithm(row.name).online
     ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import as_completed
 from contextlib import suppress
+from typing import NamedTuple
 
 import torch
 
@@ -10,6 +11,7 @@ from throughtime.algorithms.compiled.choose import CELLS_IN_A_LOOP, CELLS_WITH_K
 from throughtime.forcings import FORCINGS
 from throughtime.forcings.base import OwnOutput
 from throughtime.networks.compiled.cache import is_compiled, name_of
+from throughtime.parts.errors import BadInput, Broken
 from throughtime.parts.specs import parse_spec
 from throughtime.runners.suite.config import RunConfig
 from throughtime.tasks import TASKS
@@ -59,41 +61,58 @@ def compile_kernels(jobs: Iterable[RunJob], *, workers: int, reporter: Reporter)
             reporter.advance()
 
 
-def missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig]]:
-    """For each kernel that is not in the cache an algorithm that calls it, and a run like which it does."""
-    kinds_of_runs = {  # of thousands there are few
-        (config.device, config.cell, config.dtype, config.optimizer, loop_of(config), _algorithm(config)): config
-        for config in configs
-    }
+def missing(configs: list[RunConfig]) -> dict[str, tuple[str, RunConfig, str]]:
+    """For each kernel that is not in the cache an algorithm that calls it, a run like which it does, and its loop."""
     found = {}
-    for (device, spec, _, _, loop, name_of_algorithm), config in kinds_of_runs.items():
-        cell, parameters = parse_spec(spec)
-        known = CELLS_IN_A_LOOP if loop == "pendulum_" else CELLS_WITH_KERNELS
-        if device != "cpu" or cell not in known or {"sparsity", "layers"} & set(parameters):
+    for kind, config in {kind_of(config): config for config in configs}.items():  # of thousands there are few
+        cell, parameters = parse_spec(config.cell)
+        if config.device != "cpu" or cell not in CELLS_WITH_KERNELS or {"sparsity", "layers"} & set(parameters):
+            continue
+        loop = loop_of(kind.task, kind.forcing)
+        if loop == "pendulum_" and cell not in CELLS_IN_A_LOOP:
             continue
         dtype = getattr(torch, config.dtype)
-        for algorithm in {*ALWAYS, name_of_algorithm} & set(KINDS_IN_A_LOOP if loop else KINDS):
+        for algorithm in {*ALWAYS, kind.algorithm} & set(KINDS_IN_A_LOOP if loop else KINDS):
             name = name_of(KINDS[algorithm], f"{loop}{cell}", dtype)
             if not is_compiled(name) or not is_compiled(name_of("step", config.optimizer, dtype)):
-                found[name] = (algorithm, config)
+                found[name] = (algorithm, config, loop)
     return found
 
 
-def loop_of(config: RunConfig) -> str:
-    """With what the names of the kernels for a run's network begin: where it is in a loop, by which."""
-    name = parse_spec(config.task)[0]
-    if name == "pendulum":
+class Kind(NamedTuple):
+    """All of a run on which the kernels that it calls depend; task, forcing and algorithm by name."""
+
+    device: str
+    cell: str
+    dtype: str
+    optimizer: str
+    task: str
+    forcing: str
+    algorithm: str
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """The kind of a run."""
+    task, forcing, algorithm = (parse_spec(spec)[0] for spec in (config.task, config.forcing, config.algorithm))
+    return Kind(config.device, config.cell, config.dtype, config.optimizer, task, forcing, algorithm)
+
+
+def loop_of(task: str, forcing: str) -> str:
+    """With what the names of the kernels for a network begin: empty, or in which loop it is.
+
+    A plugin's task or forcing that this process does not know has none; the run that knows it compiles its own.
+    """
+    if task == "pendulum":
         return "pendulum_"
-    own_output = issubclass(FORCINGS.get(parse_spec(config.forcing)[0]), OwnOutput)
-    return "loop_" if own_output and TASKS.get(name).feedback == "real" else ""
+    try:
+        own_output = issubclass(FORCINGS.get(forcing), OwnOutput)
+        return "loop_" if own_output and TASKS.get(task).feedback == "real" else ""
+    except (BadInput, Broken):
+        return ""
 
 
-def _algorithm(config: RunConfig) -> str:
-    return parse_spec(config.algorithm)[0]
-
-
-def prepare(algorithm: str, config: RunConfig) -> None:
-    """Call an algorithm's kernel, and the optimizer's, on a problem of next to nothing."""
+def prepare(algorithm: str, config: RunConfig, loop: str = "") -> None:
+    """Call an algorithm's kernel, and the optimizer's, on a problem of next to nothing in that loop."""
     from throughtime.algorithms import estimate_gradient, make_algorithm
     from throughtime.networks import ClosedLoop, Network, drive, make_network
     from throughtime.runners.training.stepping import make_stepper
@@ -105,7 +124,7 @@ def prepare(algorithm: str, config: RunConfig) -> None:
     network: Network = make_network(config.cell, input_size=1, hidden_size=2, output_size=1, seed=0, dtype=dtype)
     values = torch.ones(2, 1, 1, dtype=dtype)
     batch = Batch(values, values, squared_error)
-    match loop_of(config):
+    match loop:
         case "loop_":
             assert isinstance(network.readout, torch.nn.Linear)
             network = ClosedLoop(network.cell, network.readout)

@@ -24,7 +24,7 @@ from throughtime.runners.records.machine import arithmetic
 from throughtime.runners.suite.fingerprint import Code, file_hash, source_of
 
 from .job import Job, R, RunJob
-from .kernels import SECONDS, missing, prepare
+from .kernels import SECONDS, Kind, kind_of, missing, prepare
 from .local import default_workers, record_of
 from .pool import Pool
 
@@ -206,7 +206,7 @@ def _pool(isolated: bool) -> Pool:
         return _pools[isolated]
 
 
-_compiled: set[tuple[str, ...]] = set()
+_compiled: set[Kind] = set()
 
 
 def _compile_kernels(job: Job[Any], pool: Pool) -> None:
@@ -214,7 +214,7 @@ def _compile_kernels(job: Job[Any], pool: Pool) -> None:
     if not isinstance(job, RunJob):
         return
     config = job.config
-    kind = (config.device, config.cell, config.dtype, config.optimizer, config.algorithm)
+    kind = kind_of(config)
     if kind not in _compiled and missing([config]):
         with filelock.FileLock(Path(tempfile.gettempdir()) / "throughtime-kernels.lock"):
             for use in missing([config]).values():

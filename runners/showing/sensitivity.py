@@ -105,7 +105,8 @@ def _panel(ax: "Axes", lines: Sequence[_Line]) -> pd.Series:
         ax.set_xscale("log")
         ax.set_xlim(rates[0] / 1.4, rates[-1] * 1.4)
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        every = 1 if len(rates) <= 6 else 2  # there is no room for more
+        ax.set_xticks(rates, [f"{rate:g}" if number % every == 0 else "" for number, rate in enumerate(rates)])
     if not shown:
         nothing(ax, "no tuning run is done")
     ax.set_xlabel("learning rate")

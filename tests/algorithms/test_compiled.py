@@ -158,6 +158,13 @@ def test_what_a_closed_loop_is_not_given_does_not_matter(cell):
     assert torch.equal(found, expected)
 
 
+def test_a_loop_that_sees_otherwise_is_torchs():
+    problem = make_problem(Case("rnn", m=3, forcing="free"))
+    assert kernels_of(problem.network, problem.batch) is not None
+    problem.network.seen = problem.network.seen
+    assert kernels_of(problem.network, problem.batch) is None
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_is_not_finite_stays_so(cell, broken):

@@ -1,5 +1,7 @@
 """The kernels of the pendulum's loop and torch give the same, whoever takes the step, and wherever it is put."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,6 +30,8 @@ SPECS = [
     "checkpointed",
     "artbp(mean_length=3)",
     "adaptive(delta=4, k_max=3)",
+    "fptt(every=2)",
+    "dni(k=2, learning_rate=0.1)",
 ]
 
 
@@ -103,6 +107,12 @@ def test_rtrl_goes_on_in_the_other_form():
         torch.testing.assert_close(last(*forms), last(True, True), rtol=1e-10, atol=1e-12)
 
 
+def test_a_place_that_is_no_number_puts_nothing():
+    network, batch = make_loop("rnn"), make_batch(resets=False)
+    batch.inputs[2:4, :, 0] = math.nan
+    assert differ("rtrl", network, batch) <= 1e-12
+
+
 def test_float32_is_close_to_float64():
     batch = make_batch()
     for spec in ("full", "rtrl"):
@@ -143,9 +153,15 @@ def with_another_plant(network):
     return network
 
 
+def with_a_spare(network):
+    network.readout.add_module("spare", torch.nn.Linear(1, 1))
+    return network
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        with_a_spare,
         lambda network: OtherLoop(network.cell, network.readout),
         with_another_plant,
         with_another_cell,

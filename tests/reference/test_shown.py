@@ -27,10 +27,13 @@ class TestQuickstart:
     def test_gradients_that_stop_before_the_first_lag_do_not(self, algorithm):
         results = report_runs("quickstart")
         scores = results[(results["task"] == TWO_LAG) & (results["algorithm"] == algorithm)]["test"]
-        assert float(scores.mean()) > LEARNED + 0.05
+        assert float(scores.min()) > LEARNED
 
-    def test_the_network_beats_the_classical_baseline_on_sunspots(self):
-        assert any(row.verdict == "beats AR(9)" for row in table("quickstart", "sunspots").rows)
+    def test_thirty_five_years_do_not_decide_whether_a_network_beats_the_classical_baseline(self):
+        """Its mean is the better one; on 1956-1979, in core, it is not."""
+        verdicts = {row.verdict for row in table("quickstart", "sunspots").rows if row.kind == "run"}
+        assert "~beats AR(9)" in verdicts
+        assert "beats AR(9)" not in verdicts
 
 
 class TestCore:

@@ -45,9 +45,9 @@ def prepared(tmp_path, monkeypatch):
     cache.cache_folder.cache_clear()
     compiled = []
 
-    def prepare(algorithm, config):
+    def prepare(algorithm, config, loop):
         compiled.append((algorithm, config.cell, config.optimizer))
-        cell = f"{kernels.loop_of(config)}{config.cell}"
+        cell = f"{loop}{config.cell}"
         for name in (f"{kernels.KINDS[algorithm]}-{cell}", f"step-{config.optimizer}"):
             with cache.compiling(f"{name}-{config.dtype}"):
                 pass
@@ -97,7 +97,7 @@ def test_none_for_a_gpu_or_a_cell_that_no_kernel_knows(prepared, job):
 
 
 def test_one_that_fails_is_the_runs_own_affair(prepared, job, monkeypatch):
-    def broken(algorithm, config):
+    def broken(algorithm, config, loop):
         raise RuntimeError
 
     monkeypatch.setattr(kernels, "prepare", broken)
@@ -126,6 +126,13 @@ def test_where_the_output_is_fed_back_there_are_others(prepared, job, forcing):
     assert heard.said == ["Compiling kernels, once on this machine: 2 kernels"]
 
 
+@pytest.mark.parametrize("settings", [{"forcing": "nobodys"}, {"task": "nobodys", "forcing": "free"}])
+def test_what_a_process_does_not_know_is_left_to_the_run(prepared, job, settings):
+    """A loose plugin's forcing or task, on a worker of a cluster: its file is loaded by the run's own process."""
+    compile_for(job())
+    assert compile_for(job(**settings)).said == []
+
+
 def test_in_a_loop_with_the_pendulum_there_are_others(prepared, job, config):
     heard = compile_for(job(task="pendulum", algorithm="rtrl"), job(task="pendulum(length=3)", algorithm="uoro"))
     assert heard.said == ["Compiling kernels, once on this machine: 3 kernels"]
@@ -136,6 +143,7 @@ def test_in_a_loop_with_the_pendulum_there_are_others(prepared, job, config):
     ("loop", "settings"), [("pendulum", {"task": "pendulum"}), ("loop", {"task": "mackey_glass", "forcing": "free"})]
 )
 def test_what_is_called_in_a_loop_is_what_is_marked(config, loop, settings):
+    config = config.model_copy(update=settings)
     for algorithm in kernels.KINDS_IN_A_LOOP:
-        kernels.prepare(algorithm, config.model_copy(update=settings))
+        kernels.prepare(algorithm, config, kernels.loop_of(*kernels.kind_of(config)[4:6]))
         assert cache.is_compiled(f"{kernels.KINDS[algorithm]}-{loop}_rnn-float32")
