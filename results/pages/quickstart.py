@@ -89,6 +89,6 @@ def _limits() -> str:
     return (
         f"Test scores ({metrics}; lower is better), peak memory of 16 sequences' updates, time of a training step of a "
         f"batch.\n\n**What this does not show.** These are small problems: {units} units, {steps}, {seeds} seeds, "
-        f"{rates} learning rates tried for each algorithm. {unproven}, and longer dependencies, other cells and larger "
-        "networks may rank otherwise: run a suite of your own."
+        f"{rates} learning rates or more tried for each algorithm. {unproven}, and longer dependencies, other cells "
+        "and larger networks may rank otherwise: run a suite of your own."
     )
