@@ -72,11 +72,12 @@ def kernels_of(network: Network, batch: Batch, past: Tensor | None = None) -> "K
     if type(network) is Loop:
         if name not in CELLS_IN_A_LOOP or not _usual_plant(network, batch):
             return None
+        assert isinstance(readout, Consequence)
         name, readout = f"pendulum_{name}", readout.policy
     elif type(network) not in (Network, ClosedLoop) or not _usual_targets(batch, readout):
         return None
     elif type(network) is ClosedLoop and not network.symbolic and inputs.shape[2] == cell.input_size + 1:
-        if readout.out_features > cell.input_size:
+        if network.readout.out_features > cell.input_size:
             return None
         name = f"loop_{name}"
     elif inputs.shape[2] != cell.input_size:
