@@ -184,7 +184,7 @@ def test_a_record_that_contradicts_itself_is_measured_again(directory):
 def test_any_suite_can_be_measured_and_of_a_grid_the_middle():
     suite = load_gradient_suite("quickstart")
     assert suite.measure == Measurement()
-    assert [middle(one).learning_rate for one in suite.experiments] == [0.02, 0.003]
+    assert [middle(one).learning_rate for one in suite.experiments] == [0.003, 0.003]
     for name in gradient_suite_names():
         with pytest.raises(BadInput, match=f"throughtime gradients {name}"):
             load_suite(name)
