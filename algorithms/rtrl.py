@@ -41,8 +41,7 @@ class RTRL(ForwardMode):
         """An influence of zero, in the network's structure."""
         if network.structured:
             return WholeInfluence(network, cell_of(network), batch_size)
-        made = make_influence(network, batch_size)
-        return WholeDenseInfluence(network, batch_size) if type(made) is DenseInfluence else made
+        return make_influence(network, batch_size) if network.diagonal else WholeDenseInfluence(network, batch_size)
 
 
 class WholeInfluence(StructuredInfluence):
