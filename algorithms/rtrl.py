@@ -44,10 +44,11 @@ class RTRL(ForwardMode):
         return make_influence(network, batch_size) if network.diagonal else WholeDenseInfluence(network, batch_size)
 
 
-class WholeInfluence(StructuredInfluence):
-    """The influence matrix, nothing of it left out."""
+class Whole:
+    """An influence matrix (B, D, P) of which nothing is left out."""
 
     kernel = "rtrl"
+    matrix: Tensor
 
     def by_kernel(
         self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
@@ -57,17 +58,12 @@ class WholeInfluence(StructuredInfluence):
         return kernels.rtrl(t, old, new, self.matrix, targets)
 
 
-class WholeDenseInfluence(DenseInfluence):
-    """That of a recurrence without a cell's structure."""
+class WholeInfluence(Whole, StructuredInfluence):
+    """That of a cell with its structure."""
 
-    kernel = "rtrl"
 
-    def by_kernel(
-        self, kernels: "Kernels", t: int, old: Tensor, new: Tensor, targets: int, generator: torch.Generator | None
-    ) -> float:
-        """Likewise."""
-        self.matrix = _by_parameter(self.matrix)
-        return kernels.rtrl(t, old, new, self.matrix, targets)
+class WholeDenseInfluence(Whole, DenseInfluence):
+    """That of any other recurrence."""
 
 
 def _by_parameter(matrix: Tensor) -> Tensor:

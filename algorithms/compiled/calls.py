@@ -13,7 +13,7 @@ from throughtime.networks.compiled.cache import compiling, name_of
 from throughtime.networks.flat import Flat
 from throughtime.tasks.base import Batch
 
-from . import closed_loop, kf_rtrl, pendulum, rtrl, states, traces, uoro, windows
+from . import closed_loop, closed_loop_rtrl, kf_rtrl, pendulum, pendulum_rtrl, rtrl, states, traces, uoro, windows
 
 _ALL = np.empty((0, 0), bool)
 """The mask of a window of which every target counts."""
@@ -49,11 +49,11 @@ _KERNELS = {
         "rnn": rtrl.rnn_step,
         "gru": rtrl.gru_step,
         "lstm": rtrl.lstm_step,
-        "loop_rnn": closed_loop.rnn_step,
-        "loop_gru": closed_loop.gru_step,
-        "loop_lstm": closed_loop.lstm_step,
-        "pendulum_rnn": pendulum.rnn_step,
-        "pendulum_gru": pendulum.gru_step,
+        "loop_rnn": closed_loop_rtrl.rnn_step,
+        "loop_gru": closed_loop_rtrl.gru_step,
+        "loop_lstm": closed_loop_rtrl.lstm_step,
+        "pendulum_rnn": pendulum_rtrl.rnn_step,
+        "pendulum_gru": pendulum_rtrl.gru_step,
     },
     "kf_rtrl": {"rnn": kf_rtrl.rnn_step, "gru": kf_rtrl.gru_step, "lstm": kf_rtrl.lstm_step},
     "traces": {"rnn": traces.rnn_step, "gru": traces.gru_step, "lstm": traces.lstm_step},

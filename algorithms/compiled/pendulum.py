@@ -1,5 +1,4 @@
-"""The one plant that kernels know: a controller in a loop with the pendulum, by windows and by real-time recurrent
-learning.
+"""The one plant that kernels know: a controller in a loop with the pendulum, a window at once.
 
 To the algorithms the loop is one more cell: its state (B, n + 2) is h and the pendulum's angle and speed, its
 parameters are W (·, 2), U, b_ih, b_hh, V (1, n) and c (1), and its targets are values (T, B, 3). What an action leads
@@ -14,7 +13,7 @@ import numpy as np
 from throughtime.networks.compiled import gru, rnn
 from throughtime.networks.compiled.build import compiled
 from throughtime.networks.compiled.elementwise import tanh
-from throughtime.networks.compiled.products import by_tiles, times
+from throughtime.networks.compiled.products import times
 from throughtime.tasks.pendulum import GRAVITY, INTERVAL, LENGTH, LIMIT, MASS
 
 from .layout import GRU, NO_BLOCK, RNN, fill_block, parts_of
@@ -74,6 +73,15 @@ def slopes_of_consequence(angle: Any, torque: Any, number: Any) -> Any:
 
 
 @compiled
+def back(to_angle: Any, to_speed: Any, to_torque: Any, angle: Any, torque: Any, number: Any) -> Any:
+    """From ∂L/∂ of a consequence to those by the angle and the speed before it, and by the demand for torque."""
+    by_angle, by_demand = slopes_of_consequence(angle, torque, number)
+    to_speed += to_angle * number(INTERVAL)
+    demand = (to_speed * number(PUSH * INTERVAL) + to_torque) * by_demand
+    return to_angle + to_speed * by_angle, to_speed, demand
+
+
+@compiled
 def walk_back(
     x: Any, W: Any, U: Any, V: Any, of_input: Any, of_hidden: Any, states: Any, positions: Any, torques: Any,
     by_state: Any, by_gate: Any, slopes: Any, credit: Any, gW: Any, gU: Any, gb_ih: Any, gb_hh: Any, gV: Any, gc: Any,
@@ -84,8 +92,6 @@ def walk_back(
     (T, 1, G, B, n) are the cell's derivatives, slopes (T + 1, B, 3) those of the loss by the consequence of each state.
     """
     T, _, G, B, n = by_gate.shape
-    number = x.dtype.type
-    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
     delta, demand = np.empty((G, T, B, n), x.dtype), np.empty((T + 1, B), x.dtype)
     seen, through = np.empty((T, B, 2), x.dtype), np.empty((B, n), x.dtype)
     # The gradient by the state's two halves, and by where the action at it led: what the next state began from.
@@ -94,12 +100,12 @@ def walk_back(
         by_h[:], by_position[:] = credit[0, :, :n], credit[0, :, n:]
     for t in range(T, -1, -1):
         for b in range(B):
-            by_angle, by_demand = slopes_of_consequence(positions[t, b, 0], torques[t, b], number)
-            to_angle = slopes[t, b, 0] + led[b, 0]
-            to_speed = slopes[t, b, 1] + led[b, 1] + to_angle * interval
-            by_position[b, 0] += to_angle + to_speed * by_angle
-            by_position[b, 1] += to_speed
-            demand[t, b] = (to_speed * push + slopes[t, b, 2]) * by_demand
+            to_angle, to_speed = slopes[t, b, 0] + led[b, 0], slopes[t, b, 1] + led[b, 1]
+            by_angle, by_speed, demand[t, b] = back(
+                to_angle, to_speed, slopes[t, b, 2], positions[t, b, 0], torques[t, b], x.dtype.type
+            )
+            by_position[b, 0] += by_angle
+            by_position[b, 1] += by_speed
             for i in range(n):
                 by_h[b, i] += demand[t, b] * V[0, i]
         if t == 0:
@@ -193,7 +199,7 @@ def gru_forward(
 
 
 @compiled
-def _room(x: Any, n: int, G: int, kept: int) -> Any:
+def room(x: Any, n: int, G: int, kept: int) -> Any:
     """For a window's states, positions, where they moved, and torques; and for φ_s and φ_z of all steps, or of one."""
     (T, B, _), kind = x.shape, x.dtype
     return (
@@ -210,7 +216,7 @@ def rnn_window(
     n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(x, n, 1, len(x))
+    states, positions, moved, torques, by_state, by_gate = room(x, n, 1, len(x))
     rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
     walk_back(
@@ -228,7 +234,7 @@ def gru_window(
     n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
     gW, gU, gb_ih, gb_hh, gV, gc = parts_of(grad, 3 * n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(x, n, 4, len(x))
+    states, positions, moved, torques, by_state, by_gate = room(x, n, 4, len(x))
     gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
     walk_back(
@@ -250,13 +256,10 @@ def read(
     loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
     _, _, _, _, gV, gc = parts_of(grad, rows, 2, n, 1)
     grad[:] = 0
-    number = states.dtype.type
-    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
     for t in range(len(states)):
         for b in range(states.shape[1]):
-            _, by_demand = slopes_of_consequence(positions[t, b, 0], torques[t, b], number)
-            to_speed = slopes[t, b, 1] + slopes[t, b, 0] * interval
-            torques[t, b] = (to_speed * push + slopes[t, b, 2]) * by_demand
+            slope = slopes[t, b]
+            torques[t, b] = back(slope[0], slope[1], slope[2], positions[t, b, 0], torques[t, b], states.dtype.type)[2]
     fill_policy(torques, states, gV, gc)
     return loss
 
@@ -266,7 +269,7 @@ def rnn_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     """The tanh cell, see `states.rnn_states`."""
     n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(x, n, 1, 1)
+    states, positions, moved, torques, by_state, by_gate = room(x, n, 1, 1)
     rnn_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     return read(grad, n, states, positions, V, c, moved, torques, values, mask, scale)
 
@@ -276,140 +279,6 @@ def gru_states(theta: Any, grad: Any, x: Any, h: Any, values: Any, classes: Any,
     """The gated recurrent unit, likewise."""
     n = h.shape[1] - 2
     W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
-    states, positions, moved, torques, by_state, by_gate = _room(x, n, 4, 1)
+    states, positions, moved, torques, by_state, by_gate = room(x, n, 4, 1)
     gru_forward(x, W, U, b_ih, b_hh, V, c, h, states, positions, moved, torques, by_state, by_gate)
     return read(grad, 3 * n, states, positions, V, c, moved, torques, values, mask, scale)
-
-
-@compiled
-def advance(
-    x: Any, W: Any, U: Any, V: Any, of_input: Any, of_hidden: Any, states: Any, positions: Any, torques: Any,
-    by_state: Any, by_gate: Any, matrix: Any,
-) -> None:  # fmt: skip
-    """One step of RTRL: from M_{t-1}ᵀ (B, P, n + 2) to M_tᵀ in place, the parameters in their order."""
-    _, _, G, B, n = by_gate.shape
-    D, rows = n + 2, len(W)
-    angle, speed = n, n + 1
-    start_U = 2 * rows
-    start_ih = start_U + rows * n
-    start_hh, start_V = start_ih + rows, start_ih + 2 * rows
-    number = x.dtype.type
-    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
-    moves = np.zeros((2, D), x.dtype)  # ∂ of the new angle and speed by the old state
-    transition, kept = np.empty((D, D), x.dtype), np.empty((matrix.shape[1], D), x.dtype)
-    by_angle = np.empty(n, x.dtype)  # of the units, by the new angle that they see
-    for b in range(B):
-        now = matrix[b]
-        free = not x[0, b, 0] > 0  # of NaN, too
-        moves[:] = 0
-        step = number(0)
-        if free:
-            pulled, by_demand = slopes_of_consequence(positions[0, b, 0], torques[0, b], number)
-            step = push * by_demand
-            for i in range(n):
-                moves[1, i] = step * V[0, i]
-            moves[1, angle], moves[1, speed] = pulled, 1
-            moves[0] = moves[1] * interval
-            moves[0, angle] += 1
-        cosine, sine = math.cos(positions[1, b, 0]), math.sin(positions[1, b, 0])
-        by_angle[:], transition[:] = 0, 0
-        for g in range(G):
-            slopes = by_gate[0, 0, g, b]
-            for i in range(n):
-                if of_input[g] != NO_BLOCK:
-                    row = W[of_input[g] * n + i]
-                    by_angle[i] += slopes[i] * (cosine * row[1] - sine * row[0])
-                if of_hidden[g] != NO_BLOCK:
-                    row = U[of_hidden[g] * n + i]
-                    for j in range(n):
-                        transition[j, i] += slopes[i] * row[j]
-        for j in range(D):
-            for i in range(n):
-                transition[j, i] += by_angle[i] * moves[0, j]
-            transition[j, angle], transition[j, speed] = moves[0, j], moves[1, j]
-        for i in range(n):
-            transition[i, i] += by_state[0, 0, 0, b, i]
-        kept[:] = now
-        by_tiles(kept, transition, now)
-        for g in range(G):
-            slopes = by_gate[0, 0, g, b]
-            for i in range(n):
-                if of_input[g] != NO_BLOCK:
-                    k = of_input[g] * n + i
-                    now[2 * k, i] += slopes[i] * cosine
-                    now[2 * k + 1, i] += slopes[i] * sine
-                    now[start_ih + k, i] += slopes[i]
-                if of_hidden[g] != NO_BLOCK:
-                    k = of_hidden[g] * n + i
-                    for j in range(n):
-                        now[start_U + k * n + j, i] += slopes[i] * states[0, b, j]
-                    now[start_hh + k, i] += slopes[i]
-        if free:  # by the policy: the demand for torque, and all that came of it
-            for j in range(n + 1):
-                feature = step * (states[0, b, j] if j < n else number(1))
-                row = now[start_V + j]
-                row[speed] += feature
-                row[angle] += feature * interval
-                for i in range(n):
-                    row[i] += feature * interval * by_angle[i]
-
-
-@compiled
-def credit_step(
-    grad: Any, rows: int, V: Any, c: Any, states: Any, positions: Any, moved: Any, torques: Any, matrix: Any,
-    values: Any, mask: Any, scale: Any,
-) -> Any:  # fmt: skip
-    """A step's loss; its gradient ∂L/∂s_t · M_t, and the policy's own part, are added to grad."""
-    if not len(scale):
-        return 0.0
-    loss, slopes = judge_window(states, positions, V, c, moved, torques, values, mask, scale)
-    n = states.shape[2]
-    _, _, _, _, gV, gc = parts_of(grad, rows, 2, n, 1)
-    number = states.dtype.type
-    interval, push = number(INTERVAL), number(PUSH * INTERVAL)
-    by_state = np.empty(n + 2, states.dtype)
-    for b in range(len(matrix)):
-        pulled, by_demand = slopes_of_consequence(positions[1, b, 0], torques[1, b], number)
-        to_speed = slopes[1, b, 1] + slopes[1, b, 0] * interval
-        demand = (to_speed * push + slopes[1, b, 2]) * by_demand
-        for i in range(n):
-            by_state[i] = demand * V[0, i]
-            gV[0, i] += demand * states[1, b, i]
-        gc[0] += demand
-        by_state[n], by_state[n + 1] = slopes[1, b, 0] + to_speed * pulled, to_speed
-        for p in range(len(grad)):
-            row, total = matrix[b, p], number(0)
-            for i in range(n + 2):
-                total += row[i] * by_state[i]
-            grad[p] += total
-    return loss
-
-
-@compiled
-def rnn_step(
-    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, values: Any, classes: Any, mask: Any, scale: Any
-) -> Any:
-    """The tanh cell: old to new states (1, B, n + 2), matrix (B, P, n + 2) in place; see `rtrl.rnn_step`."""
-    B, n = len(x), old.shape[2] - 2
-    W, U, b_ih, b_hh, V, c = parts_of(theta, n, 2, n, 1)
-    window = x.reshape(1, B, 3)
-    states, positions, moved, torques, by_state, by_gate = _room(window, n, 1, 1)
-    new[:] = old
-    rnn_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
-    advance(window, W, U, V, RNN[0], RNN[1], states, positions, torques, by_state, by_gate, matrix)
-    return credit_step(grad, n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
-
-
-@compiled
-def gru_step(
-    theta: Any, grad: Any, x: Any, old: Any, new: Any, matrix: Any, values: Any, classes: Any, mask: Any, scale: Any
-) -> Any:
-    """The gated recurrent unit, likewise."""
-    B, n = len(x), old.shape[2] - 2
-    W, U, b_ih, b_hh, V, c = parts_of(theta, 3 * n, 2, n, 1)
-    window = x.reshape(1, B, 3)
-    states, positions, moved, torques, by_state, by_gate = _room(window, n, 4, 1)
-    new[:] = old
-    gru_forward(window, W, U, b_ih, b_hh, V, c, new[0], states, positions, moved, torques, by_state, by_gate)
-    advance(window, W, U, V, GRU[0], GRU[1], states, positions, torques, by_state, by_gate, matrix)
-    return credit_step(grad, 3 * n, V, c, states, positions, moved, torques, matrix, values, mask, scale)
