@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from throughtime.networks import ClosedLoop, Network, State, drive
+from throughtime.networks.gru import GRU
 from throughtime.networks.modes import evaluating, training
 from throughtime.tasks.base import Batch
 
@@ -65,12 +66,14 @@ class Discriminator(nn.Module):
 
     def __init__(self, states: int, units: int) -> None:
         super().__init__()
-        self.reader = nn.GRU(states, units, bidirectional=True)
+        self.ahead, self.back = GRU(states, units), GRU(states, units)
         self.judge = nn.Sequential(nn.Linear(2 * units, units), nn.ReLU(), nn.Linear(units, 1))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Hidden states (T, B, n) to logits (T, B)."""
-        logits: Tensor = self.judge(self.reader(hidden)[0])[..., 0]
+        start = self.ahead.initial_state(hidden.shape[1])
+        ahead, back = self.ahead.unroll(hidden, start)[0], self.back.unroll(hidden.flip(0), start)[0].flip(0)
+        logits: Tensor = self.judge(torch.cat([ahead, back], dim=-1))[..., 0]
         return logits
 
 
@@ -131,10 +134,9 @@ class Professor(Forcing):
         """A step of the discriminator, from zero states: it sees what the network does in this batch."""
         with torch.no_grad():
             hidden = network.hidden(batch.inputs)[0]
-        half = batch.size // 2
         with training(self.discriminator):
-            logits = torch.cat([self.discriminator(part) for part in hidden.split(half, dim=1)], dim=1)
-        forced = (torch.arange(batch.size, device=logits.device) < half).to(logits).expand_as(logits)
+            logits = self.discriminator(hidden)
+        forced = (torch.arange(batch.size, device=logits.device) < batch.size // 2).to(logits).expand_as(logits)
         right = ((logits > 0) == (forced > 0)).double().mean()
         if right > ENOUGH:
             return
@@ -144,9 +146,7 @@ class Professor(Forcing):
 
     def _fooled(self, states: Tensor) -> Tensor:
         """The weighted −log D of the free half, (T, B), zero where D is not to be trusted; states (T, 2 B, n)."""
-        forced, free = states.chunk(2, dim=1)
         with evaluating(self.discriminator):  # it learns in `after` alone
-            logits = self.discriminator(free)
-            with torch.no_grad():
-                right = torch.cat([self.discriminator(forced) > 0, logits < 0], dim=1).double().mean()
-        return self.weight * torch.where(right > TRUSTED, nn.functional.softplus(-logits), 0.0)
+            forced, free = self.discriminator(states).chunk(2, dim=1)
+        right = torch.cat([forced > 0, free < 0], dim=1).double().mean()
+        return self.weight * torch.where(right > TRUSTED, nn.functional.softplus(-free), 0.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from throughtime.algorithms import estimate_gradient, make_algorithm
 from throughtime.forcings import FORCINGS, make_forcing, professor
@@ -220,6 +221,14 @@ class TestProfessor:
         task = float(batch.mean_loss(outputs[:, :B, :2]))
         expected = task - 0.5 * float(belief.log().mean())
         assert float(driven.mean_loss(outputs)) == pytest.approx(expected, rel=1e-10)
+
+    @torch.no_grad()
+    def test_discriminator_reads_as_torchs_bidirectional_gru(self):
+        ours, theirs = professor.Discriminator(3, 4).double(), nn.GRU(3, 4, bidirectional=True).double()
+        back = {f"{name}_reverse": value for name, value in ours.back.state_dict().items()}
+        theirs.load_state_dict({**ours.ahead.state_dict(), **back})
+        hidden = torch.randn(T, B, 3, dtype=torch.float64, generator=generator())
+        assert torch.allclose(ours(hidden), ours.judge(theirs(hidden)[0])[..., 0], rtol=1e-12, atol=1e-14)
 
     def test_discriminator_follows_the_seed(self):
         weights = []
