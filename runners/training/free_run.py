@@ -49,6 +49,10 @@ class FreeRun:
     def _starts(self, loop: ClosedLoop) -> State:
         """The states before every origin, given the truth up to there."""
         state, position = loop.initial_state(self.judged.size), 0
+        if len(state) == 1:  # and so no more than the hidden states, which one pass over the data has
+            hidden, _ = loop.hidden(self.judged.inputs, state)
+            before = torch.cat([state[0][None], hidden[:-1]])
+            return (before[self.ahead.steps, self.ahead.sequences],)
         found: list[list[Tensor]] = [[] for _ in self.ahead.steps]
         for step in sorted(set(self.ahead.steps.tolist())):
             if step > position:
