@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
 
-from throughtime.networks import Network, State, transformable
+from throughtime.networks import Network, State
 from throughtime.parts import BadInput
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
 from .compiled.choose import kernels_of
+from .step_products import Gradients, step_products
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels
-
-Gradients = dict[str, Tensor]
 
 
 class UORO(Algorithm):
@@ -45,7 +43,7 @@ class UORO(Algorithm):
         state, s, _ = _nothing(network, 1)
         x = s[0].new_zeros(1, network.input_sizes[0])
         try:
-            _Step(network).differentiate(x, state, s, s)
+            step_products(network, x, state, s, s)
         except BadInput as error:
             return str(error)
         return ""
@@ -54,19 +52,20 @@ class UORO(Algorithm):
         self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
     ) -> Iterator[Update]:
         """One update a step."""
-        step = _Step(network)
         state, s, theta = carry or _nothing(network, batch.size)
         network.check(batch.inputs, state)
         kernels = kernels_of(network, batch) if type(network) is Network else None
         if kernels:
             yield from _at_once(kernels, network, batch, state, s, theta, generator)
             return
+        parameters = dict(network.named_parameters())
         for t, signs in enumerate(_signs(state, batch.length, generator)):
-            state, along, back = step.differentiate(batch.inputs[t], state, s, signs)
-            rho0 = _ratio(_norm(theta.values()), _norm(along))
-            rho1 = _ratio(_norm(back.values()), _norm(signs))
-            s = tuple(_times(rho0, a) + _times(rho1, nu) for a, nu in zip(along, signs, strict=True))
-            theta = {name: _times(1 / rho0, theta[name]) + _times(1 / rho1, back[name]) for name in theta}
+            state, along, parts = step_products(network, batch.inputs[t], state, s, signs)
+            back = _flat(parts, parameters, batch.size)
+            rho0 = _ratio(theta.norm(dim=1), _norm(along))[:, None]
+            rho1 = _ratio(back.norm(dim=1), _norm(signs))[:, None]
+            s = tuple(rho0 * a + rho1 * nu for a, nu in zip(along, signs, strict=True))
+            theta = theta / rho0 + back / rho1
             if not batch.counts[t]:
                 yield no_update(network, (state, s, theta))
                 continue
@@ -76,9 +75,10 @@ class UORO(Algorithm):
                 loss = batch.window(t, t + 1).mean_loss(network.readout(hidden)[None])
             readout = list(network.readout.parameters())
             by_hidden, *by_readout = torch.autograd.grad(loss, [hidden, *readout])
-            credit = (by_hidden * s[0]).sum(dim=1)
-            for name, parameter in network.named_parameters():
-                parameter.grad = torch.tensordot(credit, theta[f"network.{name}"], dims=1)
+            gradient = (by_hidden * s[0]).sum(dim=1) @ theta
+            pieces = gradient.split([p.numel() for p in parameters.values()])
+            for parameter, piece in zip(parameters.values(), pieces, strict=True):
+                parameter.grad = piece.view_as(parameter)
             for parameter, direct in zip(readout, by_readout, strict=True):
                 assert parameter.grad is not None
                 parameter.grad += direct
@@ -91,53 +91,34 @@ def _at_once(
     batch: Batch,
     state: State,
     s: State,
-    theta: Gradients,
+    theta: Tensor,
     generator: torch.Generator | None,
 ) -> Iterator[Update]:
     """The updates of a batch, each by a kernel that does all of a step."""
-    now, s_parts = torch.stack(state), torch.stack(s)
-    pair = torch.cat([part.flatten(1) for part in theta.values()], dim=1)
-    views = pair.split([part[0].numel() for part in theta.values()], dim=1)
-    theta = {name: view.view(part.shape) for (name, part), view in zip(theta.items(), views, strict=True)}
+    now, s_parts, theta = torch.stack(state), torch.stack(s), theta.clone()
     for t, drawn in enumerate(_signs(state, batch.length, generator)):
         signs = torch.stack(drawn)
         old, now = now, torch.empty_like(now)
-        loss = kernels.uoro(t, old, now, signs, s_parts, pair)
+        loss = kernels.uoro(t, old, now, signs, s_parts, theta)
         carry = (tuple(now.unbind()), tuple(s_parts.unbind()), theta)
         share = batch.share(t, t + 1)
         yield Update(loss, share, carry) if share else no_update(network, carry)
 
 
-class _Step(nn.Module):
-    """One step of one sequence, as a module's forward: `functional_call` calls that."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor, state: State) -> State:
-        return tuple(part[0] for part in self.network.step(x[None], tuple(part[None] for part in state)))
-
-    def differentiate(self, x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
-        """For each sequence the new state F, (∂F/∂s) s̃, and νᵀ ∂F/∂θ; `BadInput` where the step does not allow it."""
-        parameters = {name: p.detach() for name, p in self.named_parameters()}
-
-        def of_one(x: Tensor, state: State, s: State, signs: State) -> tuple[State, State, Gradients]:
-            new, pull = vjp(lambda *of: functional_call(self, of[0], (x, of[1])), parameters, state)  # type: ignore[misc]
-            # The transpose of the transpose, which is jvp in reverse mode.
-            _, push = vjp(lambda cotangent: pull(cotangent)[1], signs)  # type: ignore[misc]
-            return new, push(s)[0], pull(signs)[0]
-
-        with torch.no_grad(), transformable(self.network, x, state):
-            new, along, back = vmap(of_one)(x, state, s, signs)
-        return new, along, back
-
-
-def _nothing(network: Network, sequences: int) -> tuple[State, State, Gradients]:
-    """The state before a sequence, and an influence of zero."""
+def _nothing(network: Network, sequences: int) -> tuple[State, State, Tensor]:
+    """The state before a sequence, and an influence of zero: s̃ like the state, θ̃ (B, P)."""
     state = network.initial_state(sequences)
-    theta = {f"network.{name}": p.new_zeros(sequences, *p.shape) for name, p in network.named_parameters()}
-    return state, tuple(torch.zeros_like(part) for part in state), theta
+    numbers = sum(parameter.numel() for parameter in network.parameters())
+    return state, tuple(map(torch.zeros_like, state)), state[0].new_zeros(sequences, numbers)
+
+
+def _flat(parts: Gradients, parameters: dict[str, nn.Parameter], sequences: int) -> Tensor:
+    """Gradients by name and sequence as one matrix (B, P), zero for parameters that have none."""
+    rows = [
+        parts[name].flatten(1) if name in parts else parameter.new_zeros(sequences, parameter.numel())
+        for name, parameter in parameters.items()
+    ]
+    return torch.cat(rows, dim=1)
 
 
 AHEAD = 64
@@ -171,8 +152,3 @@ def _norm(parts: Iterable[Tensor]) -> Tensor:
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
     """√(above / below); 1 where one of them is zero, and nothing is to be balanced."""
     return torch.where((above > 0) & (below > 0), (above / below).sqrt(), 1.0)
-
-
-def _times(scale: Tensor, values: Tensor) -> Tensor:
-    """Each sequence's values by its scale: (B,) and (B, …)."""
-    return values * scale.reshape(-1, *[1] * (values.dim() - 1))
