@@ -22,7 +22,7 @@ from throughtime.tasks.base import Batch
 
 from .base import Algorithm, Update, no_update
 from .compiled.choose import kernels_of
-from .step_products import Gradients, step_products
+from .step_products import step_products
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels
@@ -60,12 +60,11 @@ class UORO(Algorithm):
             return
         parameters = dict(network.named_parameters())
         for t, signs in enumerate(_signs(state, batch.length, generator)):
-            state, along, parts = step_products(network, batch.inputs[t], state, s, signs)
-            back = _flat(parts, parameters, batch.size)
+            state, along, back = _step(network, parameters, batch.inputs[t], state, s, signs)
             rho0 = _ratio(theta.norm(dim=1), _norm(along))[:, None]
             rho1 = _ratio(back.norm(dim=1), _norm(signs))[:, None]
             s = tuple(rho0 * a + rho1 * nu for a, nu in zip(along, signs, strict=True))
-            theta = theta / rho0 + back / rho1
+            theta = (theta / rho0).add_(back.div_(rho1))
             if not batch.counts[t]:
                 yield no_update(network, (state, s, theta))
                 continue
@@ -112,13 +111,16 @@ def _nothing(network: Network, sequences: int) -> tuple[State, State, Tensor]:
     return state, tuple(map(torch.zeros_like, state)), state[0].new_zeros(sequences, numbers)
 
 
-def _flat(parts: Gradients, parameters: dict[str, nn.Parameter], sequences: int) -> Tensor:
-    """Gradients by name and sequence as one matrix (B, P), zero for parameters that have none."""
+def _step(
+    network: Network, parameters: dict[str, nn.Parameter], x: Tensor, state: State, s: State, signs: State
+) -> tuple[State, State, Tensor]:
+    """F, (∂F/∂s) s̃ and νᵀ ∂F/∂θ; the last is (B, P), zero for parameters on which the state does not depend."""
+    new, along, parts = step_products(network, x, state, s, signs)
     rows = [
-        parts[name].flatten(1) if name in parts else parameter.new_zeros(sequences, parameter.numel())
+        parts[name].flatten(1) if name in parts else parameter.new_zeros(len(x), parameter.numel())
         for name, parameter in parameters.items()
     ]
-    return torch.cat(rows, dim=1)
+    return new, along, torch.cat(rows, dim=1)
 
 
 AHEAD = 64
