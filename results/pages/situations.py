@@ -31,7 +31,7 @@ def situations() -> str:
     rows = [
         *answers("a dependency of 20 to 100 steps", [table for table in core if table.task in LONG]),
         little_memory("too little memory for whole sequences", core),
-        *answers("one stream, learned from at every step", stream),
+        *answers("one stream, learned from at every step", [table for table in stream if table.task == "add"]),
         *answers("sequences, and a limit of seconds", per_second),
         *answers("a chaotic series", [table for table in core if table.task.startswith("lorenz")]),
         *answers("a short real series", [table for table in core if table.task.startswith("sunspots")]),
