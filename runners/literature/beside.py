@@ -17,7 +17,7 @@ from throughtime.tasks import TASKS
 
 from .published import Score, Setting
 
-Finding = Literal["agrees", "differs", "too few seeds", "not run"]
+Finding = Literal["agrees", "differs", "not published", "too few seeds", "not run"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def _beside(score: Score, ours: list[float]) -> Beside:
     if not ours:
         return Beside(score, None, None, "not run")
     found, further = interval(ours), prediction(ours)
+    if score.score is None:
+        return Beside(score, found, further, "not published")
     if found.n < LEAST_SEEDS:
         return Beside(score, found, None, "too few seeds")
     return Beside(score, found, further, "agrees" if further.low <= score.score <= further.high else "differs")

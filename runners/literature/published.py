@@ -17,12 +17,13 @@ class Score(_Strict):
 
     Attributes:
         algorithm: its spec here.
-        score: as it was published, in the metric of the task.
+        score: as it was published, in the metric of the task; None: it was not, and ours stands beside the others as a
+            control.
         reason: why ours differs, where it does.
     """
 
     algorithm: str
-    score: float
+    score: float | None = None
     reason: str = ""
 
 

@@ -65,7 +65,7 @@ def _of(row: Beside) -> list[str]:
     ours, more = row.ours, row.range
     return [
         row.published.algorithm,
-        f"{row.published.score:.4f}",
+        "–" if row.published.score is None else f"{row.published.score:.4f}",
         f"{ours.mean:.4f} [{ours.low:.4f}, {ours.high:.4f}]" if ours else "",
         f"{more.low:.4f} … {more.high:.4f}" if more else "",
         row.finding,

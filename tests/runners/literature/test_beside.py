@@ -73,6 +73,13 @@ def test_a_row_is_found_however_its_parts_are_spelt(results):
     assert found.rows[0].ours is not None
 
 
+def test_a_control_without_a_published_score_stands_beside_the_others(results):
+    (found,) = compare([setting(scores=(Score(algorithm="readout_only"),))], results)
+    assert found.rows[0].finding == "not published"
+    assert found.rows[0].ours.mean == pytest.approx(ours(results, "readout_only")[0])
+    assert "| readout_only | –" in markdown([found])
+
+
 def test_what_is_not_among_the_results_was_not_run(results):
     for changes in ({"cell": "gru"}, {"task": "two_lag"}, {"scores": (Score(algorithm="full", score=1.0),)}):
         (found,) = compare([setting(**changes)], results)
