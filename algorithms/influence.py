@@ -228,24 +228,26 @@ def cell_gradients(cell: Cell, rows: Sequence[Tensor], mask: Tensor | None) -> d
         mask: the cell's, where the rows hold numbers for weights that a sparse cell has not; None: nowhere.
     """
     m, n = cell.input_size, cell.hidden_size
-    recurrent = _by_block(rows, cell.hidden_blocks, slice(-1 - n, -1))
+    recurrent = by_block(rows, cell.hidden_blocks, slice(-1 - n, -1))
     return {
-        "cell.weight_ih_l0": _by_block(rows, cell.input_blocks, slice(m)),
+        "cell.weight_ih_l0": by_block(rows, cell.input_blocks, slice(m)),
         "cell.weight_hh_l0": recurrent if mask is None else recurrent * mask,
-        "cell.bias_ih_l0": _by_block(rows, cell.input_blocks, -1),
-        "cell.bias_hh_l0": _by_block(rows, cell.hidden_blocks, -1),
+        "cell.bias_ih_l0": by_block(rows, cell.input_blocks, -1),
+        "cell.bias_hh_l0": by_block(rows, cell.hidden_blocks, -1),
     }
 
 
-def _by_block(rows: Sequence[Tensor], blocks: tuple[int | None, ...], columns: slice | int) -> Tensor:
-    """Some columns of each gate's rows (n, width), added up for each of a weight's blocks."""
+def by_block(
+    of_gates: Sequence[Tensor], blocks: tuple[int | None, ...], columns: slice | int | None = None, *, dim: int = 0
+) -> Tensor:
+    """What each gate has, or some of its columns, added up for each of a weight's blocks, one behind the other."""
     number = 1 + max(block for block in blocks if block is not None)
     of_block: list[list[Tensor]] = [[] for _ in range(number)]
-    for gate, block in zip(rows, blocks, strict=True):
+    for gate, block in zip(of_gates, blocks, strict=True):
         if block is not None:
-            of_block[block].append(gate[:, columns])
+            of_block[block].append(gate if columns is None else gate[:, columns])
     # A copy even of a single block: no two parameters may share their gradient's memory.
-    return torch.cat([sum(gates[1:], gates[0]) for gates in of_block])
+    return torch.cat([sum(gates[1:], gates[0]) for gates in of_block], dim=dim)
 
 
 class DenseInfluence(Influence[DenseLinearization]):

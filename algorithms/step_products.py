@@ -15,13 +15,13 @@ from torch.func import functional_call, vjp, vmap
 
 from throughtime.networks import DiagonalCell, DiagonalLinearization, Linearization, Network, State, transformable
 
-from .influence import cell_of
+from .influence import by_block, cell_of
 
 Gradients = dict[str, Tensor]
 """Of each parameter, by name and for each sequence, (B, …)."""
 
 
-def step_products(network: Network, x: Tensor, state: State, s: State, nu: State) -> tuple[State, State, Gradients]:
+def step_products(network: Network, x: Tensor, state: State, s: State, nu: State) -> tuple[State, State, Tensor]:
     """A step and its two products, all detached.
 
     Args:
@@ -32,19 +32,29 @@ def step_products(network: Network, x: Tensor, state: State, s: State, nu: State
         nu: ν, likewise.
 
     Returns:
-        The state after the step, (∂F/∂s) s̃, and νᵀ ∂F/∂θ of every parameter on which the state depends.
+        The state after the step, (∂F/∂s) s̃, and νᵀ ∂F/∂θ, (B, P) in the order of the network's parameters, zero for
+        those on which the state does not depend.
 
     Raises:
         BadInput: the step can't be differentiated twice, as fused layers can't, and has no structure.
     """
+    with torch.no_grad():
+        new, along, parts = _products(network, x, state, s, nu)
+        rows = [
+            parts[name].flatten(1) if name in parts else parameter.new_zeros(len(x), parameter.numel())
+            for name, parameter in network.named_parameters()
+        ]
+        return new, along, torch.cat(rows, dim=1)
+
+
+def _products(network: Network, x: Tensor, state: State, s: State, nu: State) -> tuple[State, State, Gradients]:
     if not network.structured and not network.diagonal:
         return _Step(network).products(x, state, s, nu)
     local = network.linearize(x, state)
-    with torch.no_grad():
-        if isinstance(local, DiagonalLinearization):
-            return local.state, *_of_diagonal(network, local, s, nu)
-        assert isinstance(local, Linearization)
-        return local.state, *_of_structured(network, local, state[0], s, nu)
+    if isinstance(local, DiagonalLinearization):
+        return local.state, *_of_diagonal(network, local, s, nu)
+    assert isinstance(local, Linearization)
+    return local.state, *_of_structured(network, local, state[0], s, nu)
 
 
 def _of_structured(
@@ -56,7 +66,7 @@ def _of_structured(
         for q in range(1, len(s)):
             along[p] = along[p] + local.by_state[p, q] * s[q]
     slopes = _weighed(nu, local.by_gate)
-    by_input, by_hidden = (_by_block(slopes, blocks) for blocks in (cell.input_blocks, cell.hidden_blocks))
+    by_input, by_hidden = (by_block(slopes, blocks, dim=1) for blocks in (cell.input_blocks, cell.hidden_blocks))
     recurrent = by_hidden[:, :, None] * hidden[:, None]
     back = {
         "cell.weight_ih_l0": by_input[:, :, None] * local.input[:, None],
@@ -90,15 +100,6 @@ def _weighed(nu: Sequence[Tensor], slopes: Tensor) -> list[Tensor]:
     return [_total(one * slope for one, slope in zip(nu, of_parts, strict=True)) for of_parts in slopes.unbind(1)]
 
 
-def _by_block(slopes: Sequence[Tensor], blocks: tuple[int | None, ...]) -> Tensor:
-    """The gates' slopes (B, n), added up for each of a weight's blocks: (B, blocks · n)."""
-    of_block: dict[int, Tensor] = {}
-    for slope, block in zip(slopes, blocks, strict=True):
-        if block is not None:
-            of_block[block] = of_block[block] + slope if block in of_block else slope
-    return torch.cat([of_block[block] for block in sorted(of_block)], dim=1)
-
-
 def _total(parts: Iterable[Tensor]) -> Tensor:
     first, *rest = parts
     return sum(rest, start=first)
@@ -123,6 +124,6 @@ class _Step(nn.Module):
             _, push = vjp(lambda cotangent: pull(cotangent)[1], nu)  # type: ignore[misc]
             return new, push(s)[0], pull(nu)[0]
 
-        with torch.no_grad(), transformable(self.network, x, state):
+        with transformable(self.network, x, state):
             new, along, back = vmap(of_one)(x, state, s, nu)
         return new, along, {name.removeprefix("network."): part for name, part in back.items()}

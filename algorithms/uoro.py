@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from throughtime.networks import Network, State
 from throughtime.parts import BadInput
@@ -58,9 +58,9 @@ class UORO(Algorithm):
         if kernels:
             yield from _at_once(kernels, network, batch, state, s, theta, generator)
             return
-        parameters = dict(network.named_parameters())
+        parameters = list(network.parameters())
         for t, signs in enumerate(_signs(state, batch.length, generator)):
-            state, along, back = _step(network, parameters, batch.inputs[t], state, s, signs)
+            state, along, back = step_products(network, batch.inputs[t], state, s, signs)
             rho0 = _ratio(theta.norm(dim=1), _norm(along))[:, None]
             rho1 = _ratio(back.norm(dim=1), _norm(signs))[:, None]
             s = tuple(rho0 * a + rho1 * nu for a, nu in zip(along, signs, strict=True))
@@ -75,8 +75,8 @@ class UORO(Algorithm):
             readout = list(network.readout.parameters())
             by_hidden, *by_readout = torch.autograd.grad(loss, [hidden, *readout])
             gradient = (by_hidden * s[0]).sum(dim=1) @ theta
-            pieces = gradient.split([p.numel() for p in parameters.values()])
-            for parameter, piece in zip(parameters.values(), pieces, strict=True):
+            pieces = gradient.split([p.numel() for p in parameters])
+            for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.grad = piece.view_as(parameter)
             for parameter, direct in zip(readout, by_readout, strict=True):
                 assert parameter.grad is not None
@@ -109,18 +109,6 @@ def _nothing(network: Network, sequences: int) -> tuple[State, State, Tensor]:
     state = network.initial_state(sequences)
     numbers = sum(parameter.numel() for parameter in network.parameters())
     return state, tuple(map(torch.zeros_like, state)), state[0].new_zeros(sequences, numbers)
-
-
-def _step(
-    network: Network, parameters: dict[str, nn.Parameter], x: Tensor, state: State, s: State, signs: State
-) -> tuple[State, State, Tensor]:
-    """F, (∂F/∂s) s̃ and νᵀ ∂F/∂θ; the last is (B, P), zero for parameters on which the state does not depend."""
-    new, along, parts = step_products(network, x, state, s, signs)
-    rows = [
-        parts[name].flatten(1) if name in parts else parameter.new_zeros(len(x), parameter.numel())
-        for name, parameter in parameters.items()
-    ]
-    return new, along, torch.cat(rows, dim=1)
 
 
 AHEAD = 64
