@@ -69,12 +69,22 @@ def _kept(algorithm: str, cells: Iterable[str] = ()) -> str:
     return _percent(_median(algorithm, "kept", cells))
 
 
+def _shared() -> str:
+    """The task that every cell has that is not stacked: on it one cell stands beside another."""
+    runs = _runs()
+    cells = runs[~runs["cell"].isin(STACKED)].groupby("task")["cell"].nunique()
+    (task,) = cells[cells == cells.max()].index
+    return str(task)
+
+
 def _percent(share: float) -> str:
     return f"{round(100 * share)} %"
 
 
 def _on(algorithm: str, *cells: str) -> str:
-    return listed([f"{_kept(algorithm, [cell])} on {cell}" for cell in cells])
+    """What it keeps on each cell, on the task that all have."""
+    kept = _rows(algorithm, cells).loc[_shared(), "kept"]
+    return listed([f"{_percent(kept[cell])} on {cell}" for cell in cells])
 
 
 def exact(cell: str) -> list[str]:
@@ -125,11 +135,11 @@ def told() -> str:
     sentences = [
         f"{_names(common)} have the exact gradient on every cell, {_names(dense)} on those that it serves; on the "
         f"diagonal `lru`, where a weight acts through one unit alone, so have the local rules {_names(more)}.",
-        f"Of full BPTT's gain over the floor (median over the tasks that it learns) `snap` keeps "
+        f"Of full BPTT's gain over the floor on {_shared().partition('(')[0]} `snap` keeps "
         f"{_on('snap', 'gru', 'leaky', 'rnn')}, `rflo` {_on('rflo', 'leaky', 'rnn')}, and an untrained recurrent layer "
         f"{_on('readout_only', 'gru', 'leaky', 'rnn')}.",
         f"Being unbiased is paid for with noise: the cosine with the exact gradient is {cosines}, and of full's gain "
-        f"they keep {listed([_kept(one) for one in NOISY])}.",
+        f"they keep {listed([_kept(one) for one in NOISY])} (medians over the tasks that it learns).",
         f"`checkpointed` needs {_median('checkpointed', 'memory'):.2f} of full's memory and "
         f"{_median('checkpointed', 'time'):.2g} times its time; `blocked_rtrl` takes "
         f"{(faster['time'] / faster['time_rtrl']).median():.2g} times RTRL's time for the same gradient at 16 units.",

@@ -35,7 +35,7 @@ SEEDS = {
     "quickstart_gpu": 8,
     "forcing": 9,
     "real": 9,
-    "relatives": 5,
+    "relatives": 10,
     "truncation": 9,
     "online": 9,
     "literature": 8,
