@@ -12,7 +12,9 @@ from .beside import Beside, Compared
 
 HEADINGS = ("algorithm", "published", "ours [95 %]", "one more run of ours", "")
 AGREES = (
-    "A published score agrees where it lies in the range in which one more run of ours would lie in 95 of 100 cases."
+    "A published score agrees where it lies in the range in which one more run of ours would lie in 95 of 100 cases. "
+    "Where what was published is that training converges, ours has to end better than every floor on all seeds, and "
+    "where that it diverges, to diverge on all."
 )
 
 
@@ -57,19 +59,33 @@ def _told(one: Compared) -> str:
 
 def _words(one: Compared) -> list[list[str]]:
     floors = one.setting.floors.items()
-    known = {name: f"{value:.4f}" for name, value in one.floors.items()}
-    return [*map(_of, one.rows), *([name, f"{value:.4f}", known.get(name, ""), "", ""] for name, value in floors)]
+    known = {name: _digits(value) for name, value in one.floors.items()}
+    return [*map(_of, one.rows), *([name, _digits(value), known.get(name, ""), "", ""] for name, value in floors)]
 
 
 def _of(row: Beside) -> list[str]:
-    ours, more = row.ours, row.range
+    published, more = row.published.score, row.range
     return [
         row.published.algorithm,
-        "–" if row.published.score is None else f"{row.published.score:.4f}",
-        f"{ours.mean:.4f} [{ours.low:.4f}, {ours.high:.4f}]" if ours else "",
-        f"{more.low:.4f} … {more.high:.4f}" if more else "",
+        "–" if published is None else published if isinstance(published, str) else _digits(published),
+        _ours(row),
+        f"{_digits(more.low)} … {_digits(more.high)}" if more else "",
         row.finding,
     ]
+
+
+def _ours(row: Beside) -> str:
+    """The mean and interval of what is done, and how much of it diverged."""
+    ours, parts = row.ours, []
+    if ours:
+        parts.append(f"{_digits(ours.mean)} [{_digits(ours.low)}, {_digits(ours.high)}]")
+    if row.diverged:
+        parts.append(f"{row.diverged} of {row.diverged + (ours.n if ours else 0)} diverged")
+    return "; ".join(parts)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.1e}" if 0 < abs(value) < 5e-5 else f"{value:.4f}"
 
 
 def _notes(one: Compared, between: str) -> str:
