@@ -1,5 +1,7 @@
 """What every committed suite owes: it is the one that ships, its tables are its records', and no row lacks a seed."""
 
+import re
+from collections import Counter
 from io import StringIO
 
 import pandas as pd
@@ -90,6 +92,24 @@ def test_what_was_not_skipped_is_done_and_diverged_only_where_it_may(suite):
 def test_every_row_was_run_on_all_seeds(suite, seeds):
     results = report_runs(suite).query("status != 'skipped'")
     assert (results.groupby(["task", "cell", "forcing", "algorithm"])["seed"].nunique() >= seeds).all()
+
+
+@each_suite
+def test_every_chosen_rate_at_an_end_of_those_tried_is_marked(suite):
+    """Found anew from the records of the tuning."""
+    row = ["task", "cell", "forcing", "algorithm", "budget"]
+    runs = all_runs(suite).query("status != 'skipped'").astype({"budget": str})
+    chosen = runs.query("purpose == 'report'").groupby(row)["learning_rate"].agg(set)
+    tried = runs.query("purpose == 'tuning'").groupby(row)["learning_rate"].agg(set)
+    expected = Counter[tuple[str, str]]()
+    for found, rates in tried.items():
+        (rate,) = chosen[found]
+        if len(rates) > 1 and rate in (min(rates), max(rates)):
+            expected[found[0], "lowest" if rate == min(rates) else "highest"] += 1
+    marked = pd.read_csv(REFERENCE / suite / "table.csv").query("kind == 'run'").dropna(subset=["rate_at_end"])
+    assert Counter(zip(marked["task"], marked["rate_at_end"], strict=True)) == expected
+    shown = (REFERENCE / suite / "table.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"\((?:lowest|highest)\)[^|\n]*\|", shown)) >= expected.total()
 
 
 @pytest.mark.parametrize("suite", ["quickstart", "real"])
