@@ -1,10 +1,12 @@
 """README and docs/relatives.md: what the suite `relatives` shows, algorithm by algorithm, and in five sentences."""
 
+import math
 from collections.abc import Iterable
 from functools import cache
 
 import pandas as pd
 
+from throughtime.algorithms import make_algorithm
 from throughtime.runners.records.results import Results
 from throughtime.runners.showing.words import bytes_in_words
 
@@ -94,6 +96,12 @@ def exact(cell: str) -> list[str]:
     return [str(name).partition("(")[0] for name in error[error < EXACT].index]
 
 
+def _promise() -> set[str]:
+    """Those whose gradient is exact however long the past is: a window may happen to hold all of it."""
+    specs = _runs()["algorithm"].unique()
+    return {spec.partition("(")[0] for spec in specs if math.isinf(make_algorithm(spec).exact_up_to)}
+
+
 def _cells(name: str) -> set[str]:
     """Those that an algorithm serves."""
     runs = _runs()
@@ -125,8 +133,9 @@ def _line(algorithm: str, rows: pd.DataFrame) -> dict[str, str]:
 def told() -> str:
     """Five sentences."""
     cells = (*DENSE, "lru")
-    common = [name for name in exact("rnn") if all(name in exact(cell) for cell in cells)]
-    served = [name for name in exact("rnn") if all(name in exact(cell) for cell in _cells(name) & {*cells})]
+    promised = [name for name in exact("rnn") if name in _promise()]
+    common = [name for name in promised if all(name in exact(cell) for cell in cells)]
+    served = [name for name in promised if all(name in exact(cell) for cell in _cells(name) & {*cells})]
     dense = [name for name in served if name not in common]
     more = [name for name in exact("lru") if name in LOCAL]
     cosines = listed([f"{_median(one, 'cosine'):.2f} for `{one}`" for one in NOISY])
