@@ -97,7 +97,7 @@ def exact(cell: str) -> list[str]:
 
 
 def _promise() -> set[str]:
-    """Those whose gradient is exact however long the past is: a window may happen to hold all of it."""
+    """Those that promise the exact gradient of any past; of others a window may happen to hold all of this one."""
     specs = _runs()["algorithm"].unique()
     return {spec.partition("(")[0] for spec in specs if math.isinf(make_algorithm(spec).exact_up_to)}
 
@@ -133,7 +133,8 @@ def _line(algorithm: str, rows: pd.DataFrame) -> dict[str, str]:
 def told() -> str:
     """Five sentences."""
     cells = (*DENSE, "lru")
-    promised = [name for name in exact("rnn") if name in _promise()]
+    promise = _promise()
+    promised = [name for name in exact("rnn") if name in promise]
     common = [name for name in promised if all(name in exact(cell) for cell in cells)]
     served = [name for name in promised if all(name in exact(cell) for cell in _cells(name) & {*cells})]
     dense = [name for name in served if name not in common]
