@@ -2,10 +2,15 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 PUBLISHED = Path(__file__).with_name("published.toml")
+
+
+Ending = Literal["converges", "diverges"]
+"""How training ends where no score is told: better than every floor on all seeds, or beyond all bounds on all."""
 
 
 class _Strict(BaseModel):
@@ -17,13 +22,13 @@ class Score(_Strict):
 
     Attributes:
         algorithm: its spec here.
-        score: as it was published, in the metric of the task; None: it was not, and ours stands beside the others as a
-            control.
+        score: as it was published, in the metric of the task, or how training ended, where that is what was published;
+            None: it was not, and ours stands beside the others as a control.
         reason: why ours differs, where it does.
     """
 
     algorithm: str
-    score: float | None = None
+    score: float | Ending | None = None
     reason: str = ""
 
 

@@ -12,7 +12,9 @@ from .beside import Beside, Compared
 
 HEADINGS = ("algorithm", "published", "ours [95 %]", "one more run of ours", "")
 AGREES = (
-    "A published score agrees where it lies in the range in which one more run of ours would lie in 95 of 100 cases."
+    "A published score agrees where it lies in the range in which one more run of ours would lie in 95 of 100 cases. "
+    "Where what was published is that training converges, ours has to end better than every floor on all seeds, and "
+    "where that it diverges, to diverge on all."
 )
 
 
@@ -65,7 +67,7 @@ def _of(row: Beside) -> list[str]:
     published, more = row.published.score, row.range
     return [
         row.published.algorithm,
-        "–" if published is None else _digits(published),
+        "–" if published is None else published if isinstance(published, str) else _digits(published),
         _ours(row),
         f"{_digits(more.low)} … {_digits(more.high)}" if more else "",
         row.finding,

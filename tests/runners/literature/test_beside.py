@@ -14,6 +14,7 @@ from throughtime.runners.literature.beside import compare
 from throughtime.runners.literature.published import Score, Setting, load_published
 from throughtime.runners.literature.tables import markdown, print_tables, write
 from throughtime.runners.records.results import Results
+from throughtime.runners.suite.experiment import own_cell
 from throughtime.runners.suite.spelling import in_one_spelling
 from throughtime.runners.suite.suite import parse_suite
 from throughtime.tasks import TASKS
@@ -27,6 +28,18 @@ optimizer = "sgd"
 learning_rates = [0.03]
 budget = { steps = 200 }
 evaluations = 1
+"""
+
+
+ENDINGS = """
+tasks = ["influence_balancing"]
+algorithms = ["rtrl", "online(depth=10)", "readout_only"]
+batch_size = 1
+optimizer = "sgd"
+learning_rates = [0.0001]
+budget = { steps = 1000 }
+evaluations = 1
+dtype = "float64"
 """
 
 
@@ -109,6 +122,39 @@ def test_where_all_of_ours_diverge_a_published_score_differs(results):
     assert f"| {seeds} of {seeds} diverged" in markdown([found])
 
 
+@pytest.fixture(scope="module")
+def endings(tmp_path_factory, without_workers):
+    """Results of a task on which one algorithm converges, one stays and one diverges, on one seed."""
+    folder = tmp_path_factory.mktemp("endings")
+    with without_workers():
+        run_suite(parse_suite(f"seeds = 1\n{ENDINGS}", "endings", origin="endings.toml"), folder)
+    return Results.of(folder)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "ends", "shown"),
+    [
+        ("rtrl", "converges", "1.6e-05 [1.6e-05, 1.6e-05]"),
+        ("readout_only", None, "8.0000 [8.0000, 8.0000]"),
+        ("online(depth=10)", "diverges", "1 of 1 diverged"),
+    ],
+)
+def test_how_training_ended_agrees_where_ours_ends_so_on_all_seeds(algorithm, ends, shown, endings):
+    scores = tuple(Score(algorithm=algorithm, score=one) for one in ("converges", "diverges"))
+    (found,) = compare([setting(task="influence_balancing", cell="linear", scores=scores)], endings)
+    assert {row.published.score: row.finding for row in found.rows} == {
+        one: "agrees" if one == ends else "differs" for one in ("converges", "diverges")
+    }
+    assert f"| {ends or 'converges'}" in markdown([found])
+    assert shown in markdown([found])
+
+
+def test_ours_that_diverge_differ_from_a_published_score(endings):
+    scores = (Score(algorithm="online(depth=10)", score=0.5),)
+    (found,) = compare([setting(task="influence_balancing", cell="linear", scores=scores)], endings)
+    assert (found.rows[0].finding, found.rows[0].diverged, found.rows[0].ours) == ("differs", 1, None)
+
+
 def test_floors_stand_beside_the_published_ones(results):
     (found,) = compare([setting()], results)
     assert found.floors == {"both lags": pytest.approx(0.45445, abs=1e-5)}
@@ -157,7 +203,8 @@ def test_every_setting_with_a_task_is_in_the_suite():
     for one in load_published():
         assert bool(one.task) != bool(one.obstacle)
         if one.task:
-            task, cell = in_one_spelling(TASKS, one.task), in_one_spelling(CELLS, one.cell)
+            task = in_one_spelling(TASKS, one.task)
+            cell = own_cell(task) or in_one_spelling(CELLS, one.cell)
             assert {(task, cell, score.algorithm) for score in one.scores} <= rows
 
 
