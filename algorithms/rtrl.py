@@ -5,19 +5,23 @@
 The influence matrix M_t = ∂s_t/∂θ is carried along, so every step has its exact gradient and nothing is walked back.
 Memory O(B n P) whatever the length, time O(B n² P) a step, with P ~ G n (m + n + 1) parameters: the textbooks' O(n⁴).
 With updates along the way M mixes the parameters of all past steps, as in the original. In a closed loop θ includes
-the readout, on which the state then depends.
+the readout, on which the state then depends. Of stacked layers M has a block for each layer and those below it.
 """
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from throughtime.networks import Network
+from throughtime.networks import ClosedLoop, Network
+from throughtime.tasks.base import Batch
 
+from .base import Update
 from .forward import ForwardMode
 from .influence import DenseInfluence, Influence, StructuredInfluence, cell_of, make_influence
+from .layered_influence import Layered, StackedInfluence, layer_by_layer, stack_of
 
 if TYPE_CHECKING:
     from .compiled.calls import Kernels
@@ -39,9 +43,19 @@ class RTRL(ForwardMode):
 
     def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
         """An influence of zero, in the network's structure."""
+        if isinstance(network, Layered):
+            return StackedInfluence(stack_of(network), batch_size)
         if network.structured:
             return WholeInfluence(network, cell_of(network), batch_size)
         return make_influence(network, batch_size) if network.diagonal else WholeDenseInfluence(network, batch_size)
+
+    def updates(
+        self, network: Network, batch: Batch, carry: Any = None, *, generator: torch.Generator | None = None
+    ) -> Iterator[Update]:
+        """One update every `update_every` steps, of the mean loss over the targets since the last."""
+        # What a loop feeds back leads from its last layer to its first: no block is zero then.
+        taken = network if isinstance(network, ClosedLoop) else layer_by_layer(network)
+        yield from super().updates(taken, batch, carry, generator=generator)
 
 
 class Whole:
