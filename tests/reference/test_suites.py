@@ -43,7 +43,11 @@ SEEDS = {
     "literature": 8,
 }
 
-MAY_DIVERGE = {"relatives": {"forward_errors"}, "influence_balancing": {"online(depth=10)"}, "literature": {"online(depth=10)"}}
+MAY_DIVERGE = {
+    "relatives": {"forward_errors"},
+    "influence_balancing": {"online(depth=10)"},
+    "literature": {"online(depth=10)"},
+}
 """Whose errors outgrow float32 on some seeds, and whose gradient has the wrong sign."""
 
 each_suite = pytest.mark.parametrize("suite", [*SUITES, *ON_BOTH_DEVICES])
