@@ -79,8 +79,9 @@ def layer_by_layer(network: Network) -> Network:
 
 def unlayered(network: Network) -> str:
     """Why a network of stacked layers can't be linearized layer by layer; empty where it can."""
-    if type(network).step not in (Network.step, ClosedLoop.step):
-        return f"{type(network).__name__} has a step of its own around the layers, whose credit can't be told apart"
+    if type(network) not in (Network, ClosedLoop):
+        name = type(network).__name__
+        return f"{name} may have a start or a step of its own around the layers, whose credit can't be told apart"
     with stack_of(network).layers() as layers:
         strange = [type(one).__name__ for one in layers if not one.structured]
     return f"{strange[0]} has a step of its own: its Jacobians are dense, and rtrl is as cheap" if strange else ""
@@ -163,8 +164,9 @@ class StackedInfluence(LayerwiseInfluence):
 
     @torch.no_grad()
     def gradient(self, by_hidden: Tensor) -> Tensor:
-        from_lower = torch.bmm(by_hidden[:, None], self.lower[-1][:, : by_hidden.shape[1]]).sum(dim=(0, 1))
-        return torch.cat([from_lower, self.own[-1].gradient(by_hidden)])
+        n = by_hidden.shape[1]
+        from_lower = [torch.bmm(by_hidden[:, None], last[:, :n]).sum(dim=(0, 1)) for last in self.lower[-1:]]
+        return torch.cat([*from_lower, self.own[-1].gradient(by_hidden)])
 
 
 def _influence(layer: AnyCell, batch_size: int) -> StructuredInfluence | DiagonalInfluence:

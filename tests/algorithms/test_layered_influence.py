@@ -4,12 +4,12 @@ import pytest
 import torch
 from naive_cells import SPECS
 from problems import together
-from test_cell_kinds import apart, make
+from test_cell_kinds import apart, estimate, make
 
 from throughtime.algorithms.influence import DenseInfluence
 from throughtime.algorithms.layered_influence import StackedInfluence, layer_by_layer, stack_of
 from throughtime.algorithms.rtrl import RTRL
-from throughtime.networks import ClosedLoop, Network, make_network
+from throughtime.networks import ClosedLoop, Network, Stacked, make_network
 
 MORE = [spec for spec in SPECS if "layers" in spec]
 
@@ -55,6 +55,24 @@ def carried(network, batch):
 def test_rtrl_has_it_on_layers(spec):
     network, batch = make(spec)
     assert isinstance(carried(network, batch), StackedInfluence)
+
+
+def test_rtrl_starts_as_the_network_does():
+    class Ones(Network):
+        def initial_state(self, batch_size):
+            return tuple(torch.ones_like(part) for part in super().initial_state(batch_size))
+
+    network, batch = make("rnn(layers=2)")
+    network = Ones(network.cell, network.readout)
+    assert apart(estimate("rtrl", network, batch), estimate("full", network, batch)) < 1e-12
+
+
+def test_one_layer_is_a_stack_too():
+    network, batch = make("gru(sparsity=0.5)")
+    exact = estimate("full", network, batch)
+    network = Network(Stacked([network.cell]), network.readout)
+    for name in ("rtrl", "layerwise_rtrl"):
+        assert apart(estimate(name, network, batch), exact) < 1e-12
 
 
 def test_rtrl_has_a_dense_one_where_a_step_is_not_the_layers_own():
