@@ -35,7 +35,7 @@ class LayerwiseRTRL(RTRL):
     shown_on = ("rnn(layers=2)", "lstm(layers=2)", "lru(layers=2)", "elstm(layers=3)")
 
     def refuses(self, network: Network) -> str:
-        """Layers without a structure of their own, or within a step that is none of theirs."""
+        """Layers without a structure of their own, or within a network that may do more than hand on their states."""
         return unlayered(network) if isinstance(network.cell, Stacked) else ""
 
     def begin(self, network: Network, batch_size: int, generator: torch.Generator | None) -> Influence[Any]:
