@@ -20,12 +20,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from throughtime.networks import DenseLinearization, DiagonalLinearization, Linearization, Network, State
+from throughtime.networks import (
+    DenseLinearization,
+    DiagonalCell,
+    DiagonalLinearization,
+    Linearization,
+    Network,
+    State,
+)
 from throughtime.tasks.base import Batch
 
 from .base import Algorithm, NoGradient, Update, no_update
+from .influence import cell_gradients, cell_of
 from .stepwise import StepGradients
 from .window import Windows
+
+AnyLinearization = Linearization | DiagonalLinearization | DenseLinearization
 
 
 class ForwardErrors(Algorithm):
@@ -59,9 +69,11 @@ class ForwardErrors(Algorithm):
         error = _first_error(network, batch, start, found)
         again, state = StepGradients(network, batch.total), start
         for t in range(batch.length):
+            local = network.linearize(batch.inputs[t], state)
             if t:
-                error = _next_error(error, _jacobian(network.linearize(batch.inputs[t], state)), t)
-            state = _add_immediate(network, batch.inputs[t], state, error, found)
+                error = _next_error(error, _jacobian(local), t)
+            found.add(_immediate(network, state, local, error))
+            state = local.state
             if batch.counts[t]:
                 error = error - _padded(again.add_readout(batch, t, state[0]), state)
         yield found.update(batch, 0, batch.length, state)
@@ -102,10 +114,12 @@ def _next_error(rest: Tensor, jacobian: Tensor, t: int) -> Tensor:
     return error
 
 
-def _jacobian(local: Linearization | DiagonalLinearization | DenseLinearization) -> Tensor:
+def _jacobian(local: AnyLinearization) -> Tensor:
     """D_t, (B, D, D)."""
     if isinstance(local, DenseLinearization):
         return local.by_state
+    if isinstance(local, Linearization) and len(local.by_state) == 1:
+        return local.transition
     S, _, B, n = local.by_state.shape
     jacobian = local.by_state.new_zeros(B, S, n, S, n)
     unit_by_unit = range(S)
@@ -123,12 +137,33 @@ def _padded(by_hidden: Tensor, state: State) -> Tensor:
     return torch.cat([by_hidden, *(torch.zeros_like(part) for part in state[1:])], dim=1)
 
 
-def _add_immediate(network: Network, x: Tensor, state: State, error: Tensor, found: StepGradients) -> State:
-    """Add δ_tᵀ ∂s_t/∂θ|immediate to what was found; the state after the step."""
-    named = dict(network.named_parameters())
-    with torch.enable_grad():
-        after = network.step(x, tuple(part.detach() for part in state))
-        owed = error.split([part.shape[1] for part in state], dim=1)
-        gradients = torch.autograd.grad(after, list(named.values()), owed, allow_unused=True)
-    found.add({name: slope for name, slope in zip(named, gradients, strict=True) if slope is not None})
-    return tuple(part.detach() for part in after)
+def _immediate(network: Network, state: State, local: AnyLinearization, error: Tensor) -> dict[str, Tensor]:
+    """δ_tᵀ ∂s_t/∂θ|immediate, summed over the batch, by parameter name; state: before the step."""
+    if isinstance(local, DenseLinearization):
+        owed = error.flatten()
+        shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
+        return {name: (owed @ slopes.flatten(0, 1)).view(shapes[name]) for name, slopes in local.by_parameters.items()}
+    owed = error.unflatten(1, (len(local.by_state), -1)).transpose(0, 1)[:, None]
+    by_gate = (owed * local.by_gate).sum(0)  # (G, B, n)
+    if isinstance(local, DiagonalLinearization):
+        return _of_diagonal(network, local, by_gate, (owed * local.by_unit).sum(0))
+    hidden, cell = state[0], cell_of(network)
+    seen = torch.cat([local.input, hidden, hidden.new_ones(len(hidden), 1)], dim=1)
+    gradients = cell_gradients(cell, (by_gate.mT @ seen).unbind(), cell.mask)
+    if local.by_output is not None:
+        by_output = (error[:, None] @ local.by_output)[:, 0]
+        gradients |= {"readout.weight": by_output.T @ hidden, "readout.bias": by_output.sum(0)}
+    return gradients
+
+
+def _of_diagonal(
+    network: Network, local: DiagonalLinearization, by_gate: Tensor, by_unit: Tensor
+) -> dict[str, Tensor]:
+    """The same of a diagonal cell, from the slopes at its gates (G, B, u) and at its units' own parameters (K, B, u)."""
+    cell = network.cell
+    assert isinstance(cell, DiagonalCell)
+    gradients = {"cell.weight_ih_l0": (by_gate.mT @ local.input).flatten(0, 1)}
+    if cell.biased:
+        gradients["cell.bias_ih_l0"] = by_gate.sum(1).flatten()
+    own = zip(cell.unit_parameters, by_unit.sum(1), strict=True)
+    return gradients | {f"cell.{name}_l0": one for name, one in own}

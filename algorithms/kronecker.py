@@ -11,6 +11,7 @@ from copy import copy
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from throughtime.networks import Linearization, Network, State
 
@@ -42,9 +43,8 @@ class KroneckerSum(Influence[Linearization]):
     @torch.no_grad()
     def advance(self, state: State, local: Linearization) -> None:
         """Exactly, by one product more."""
-        moved, shape = self.forward(local), self.factors.shape[2:]
-        immediate = self.add_immediate(moved.new_zeros(len(moved), *shape), local)
-        self.factors = torch.cat([moved, immediate[:, None]], dim=1)
+        self.factors = pad(self.forward(local), (0, 0, 0, 0, 0, 1))
+        self.add_immediate(self.factors[:, -1], local)
         self.features = torch.cat([self.features, self.seen(state, local)[:, None]], dim=1)
 
     def forward(self, local: Linearization) -> Tensor:

@@ -60,26 +60,24 @@ def _reduce(u: Tensor, A: Tensor, rank: int, generator: torch.Generator | None) 
         mixing = torch.diag_embed(sigma.sqrt())
     else:
         mixing = _mixing(sigma, kronecker.signs(sigma, sigma.shape[1], generator))
-    return (Q_u @ left @ mixing).mT, (Q_A @ right.mT @ mixing).mT
+    return (left @ mixing).mT @ Q_u.mT, (right.mT @ mixing).mT @ Q_A.mT
 
 
 def _mixing(sigma: Tensor, signs: Tensor) -> Tensor:
     """X, (B, q, q − 1), with E[X Xᵀ] = diag(σ) over the signs (B, q); σ (B, q) from the largest to the smallest."""
     q = sigma.shape[1]
+    place, one = torch.arange(q, device=sigma.device), torch.eye(q, dtype=sigma.dtype, device=sigma.device)
     rounding = q * torch.finfo(sigma.dtype).eps
-    sigma = torch.where(sigma <= rounding * sigma[:, :1], 0.0, sigma)
-    rest = sigma.flip(1).cumsum(1).flip(1)
-    fewer = torch.arange(q - 1, -1, -1, device=sigma.device)  # k, if mixing began here
-    too_large = sigma * fewer >= rest * (1 - rounding)
-    kept = too_large[:, : q - 1].sum(1, keepdim=True).clamp_max(q - 2)
-    mixed = torch.arange(q, device=sigma.device) >= kept
-    k, s = (q - 1 - kept).to(sigma), rest.gather(1, kept)
-    last = torch.arange(q, device=sigma.device) == q - 1
-    z = torch.where(s > 0, 1 - k * sigma / s, last.to(sigma)).clamp_min(0).sqrt() * mixed
+    sigma = sigma * (sigma > rounding * sigma[:, :1])
+    rest = sigma @ torch.ones_like(one).tril()  # with all that are smaller
+    too_large = sigma * (q - 1 - place) >= rest * (1 - rounding)  # if mixing began here, of k
+    kept = too_large[:, : q - 1].sum(1, keepdim=True).clamp_max_(q - 2)
+    mixed = place >= kept
+    k, s = q - 1 - kept, rest.gather(1, kept)
+    last = one[-1]
+    z = torch.where(s > 0, 1 - k * sigma / s, last).clamp_min_(0).sqrt_() * mixed
     # The reflection that takes the last unit vector to −z: its other columns are z's orthonormal complement.
     v = z + last
-    reflection = (
-        torch.eye(q, dtype=z.dtype, device=z.device) - 2 * v[:, :, None] * v[:, None] / v.square().sum(1)[:, None, None]
-    )
-    scale = torch.where(mixed, (s / k).sqrt(), sigma.sqrt())
-    return torch.where(mixed, signs, 1.0)[:, :, None] * reflection[:, :, :-1] * scale[:, None, :-1]
+    reflection = one - v[:, :, None] * (v / (1 + z[:, -1:]))[:, None]
+    scale = torch.where(mixed, s / k, sigma).sqrt_()
+    return torch.where(mixed, signs, 1.0)[:, :, None] * (reflection * scale[:, None])[:, :, :-1]
