@@ -156,9 +156,7 @@ def _immediate(network: Network, state: State, local: AnyLinearization, error: T
     return gradients
 
 
-def _of_diagonal(
-    network: Network, local: DiagonalLinearization, by_gate: Tensor, by_unit: Tensor
-) -> dict[str, Tensor]:
+def _of_diagonal(network: Network, local: DiagonalLinearization, by_gate: Tensor, by_unit: Tensor) -> dict[str, Tensor]:
     """The same of a diagonal cell, from the slopes at its gates (G, B, u) and at its units' own parameters (K, B, u)."""
     cell = network.cell
     assert isinstance(cell, DiagonalCell)
