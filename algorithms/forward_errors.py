@@ -157,7 +157,7 @@ def _immediate(network: Network, state: State, local: AnyLinearization, error: T
 
 
 def _of_diagonal(network: Network, local: DiagonalLinearization, by_gate: Tensor, by_unit: Tensor) -> dict[str, Tensor]:
-    """The same of a diagonal cell, from the slopes at its gates (G, B, u) and at its units' own parameters (K, B, u)."""
+    """Of a diagonal cell, by the slopes at its gates (G, B, u) and at its units' own parameters (K, B, u)."""
     cell = network.cell
     assert isinstance(cell, DiagonalCell)
     gradients = {"cell.weight_ih_l0": (by_gate.mT @ local.input).flatten(0, 1)}
