@@ -5,8 +5,7 @@ and the same call goes on where it stopped.
 """
 
 import importlib.metadata
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from throughtime.runners.suite.written import SUITES, origin_of
 from .executor import Executor
 from .facts import facts_of
 from .job import RunJob
-from .keep import execute_and_keep
-from .kernels import compile_kernels
-from .local import Local, default_workers
+from .local import Local
 from .outlook import Outlook, outlook
-from .plan import Obstacle, Plan, Row, make_plan, settings_of
+from .phases import Phases, tune
+from .plan import Obstacle, Plan, Row, make_plan
 from .progress import Reporter, Silent
 from .tuning import found_in, tuning_of, without_tuning
 
@@ -72,14 +70,14 @@ def run_suite(
     with store.locked(), executor:
         records = found_in(plan, store)
         on_plan(outlook(plan, records, store.doubted))
-        phases = _Phases(store, records, executor, reporter or Silent())
+        phases = Phases(store, records, executor, reporter or Silent())
         facts = facts_of(plan, store.manifest().tasks if store.has_manifest() else {})
 
         def write_manifest() -> None:
             store.write_manifest(_manifest(plan, facts, records, store))
 
         write_manifest()
-        _tune(plan.selected, phases, device, write_manifest)
+        tune(plan.selected, phases, device, write_manifest)
         report: list[RunJob] = []
         for row in plan.selected:
             jobs, obstacle = _report(row, records), row.obstacle
@@ -90,33 +88,13 @@ def run_suite(
             report += jobs
         phases.execute("Report", report, device)
         write_manifest()
-    summary = phases.summary
+    summary = Summary(store.directory, phases.executed, phases.cached)
     for key in dict.fromkeys(job.key for job in report):
         status = records[key].status
         summary.statuses[status] = summary.statuses.get(status, 0) + 1
     tuning = dict.fromkeys(job.key for row in plan.selected for job in tuning_of(row, records).jobs)
     summary.failed_tuning = sum(records[key].broke for key in tuning)
     return summary
-
-
-def _tune(rows: Sequence[Row], phases: "_Phases", device: str, write_manifest: Callable[[], None]) -> None:
-    """Run what tuning asks for, round after round: of a list there is one, of a ladder as many as its scores call for.
-
-    What breaks is run once more before a row is given up: it may have been the machine.
-    """
-    asked: set[str] = set()
-    again: set[str] = set()
-    for number in itertools.count(1):
-        todo = [job for row in rows for job in tuning_of(row, phases.records).jobs if job.key not in asked]
-        if not todo:
-            return
-        phases.execute("Tuning" if number == 1 else f"Tuning, round {number}", todo, device)
-        asked |= {job.key for job in todo}
-        failed = (tuning_of(row, phases.records) for row in rows)
-        broke = [job for one in failed if one.failure for job in one.jobs if phases.records[job.key].status == "error"]
-        phases.execute("Tuning, again", [job for job in broke if job.key not in again], device)
-        again |= {job.key for job in broke}
-        write_manifest()
 
 
 def plan_suite(
@@ -150,41 +128,6 @@ def _planned(
 def default_directory(suite: Suite) -> Path:
     """results/runs/<suite>, under the working directory; of another tier than core <suite>-<tier>."""
     return Path("results") / "runs" / suite.tiered_name
-
-
-class _Phases:
-    """The phases of a run: jobs go to the executor, and each record is kept as it comes."""
-
-    def __init__(self, store: RunStore, records: dict[str, Record], executor: Executor, reporter: Reporter) -> None:
-        self.store, self.records, self.executor, self.reporter = store, records, executor, reporter
-        self.summary = Summary(store.directory)
-        self._ended: set[str] = set()
-
-    def execute(self, title: str, jobs: Iterable[RunJob], device: str) -> None:
-        """Run the jobs that are not finished."""
-        todo = []
-        asked = {job.key: job for job in jobs}  # experiments may share a run
-        later = [job for key, job in asked.items() if key not in self.records]  # of what tuning has just chosen
-        self.records |= self.store.read(settings_of(later))
-        for job in asked.values():
-            record = self.records.get(job.key)
-            if record is not None and record.finished(job.deadline):
-                self.summary.cached += 1
-            elif job.key not in self._ended:
-                todo.append(job)
-        reporter, executor = self.reporter, self.executor
-        if executor.here:
-            compile_kernels(todo, workers=default_workers(device), reporter=reporter)
-        kept = execute_and_keep(title, todo, self.store, device=device, executor=executor, reporter=reporter)
-        self.records |= {record.key: record for record in kept}
-        self.summary.executed += len(kept)
-
-    def end(self, jobs: Iterable[RunJob], obstacle: Obstacle) -> None:
-        """Runs that can't be have a record that tells why."""
-        for job in jobs:
-            self._ended.add(job.key)
-            self.records[job.key] = job.ended(obstacle.status, obstacle.reason)
-            self.store.write_record(self.records[job.key])
 
 
 def _report(row: Row, records: Mapping[str, Record]) -> list[RunJob]:

@@ -37,11 +37,13 @@ def measure_gradient_suite(
         again: further words of the same call, to be told.
     """
     laboratory = Laboratory(name, out, device=device, only=only)
-    directory, points = laboratory.store.directory, len(laboratory.jobs)
+    directory = laboratory.store.directory
     with laboratory.store.locked():
-        missing = len(laboratory.missing())
+        cached = len(laboratory.jobs) - len(laboratory.missing())
         say(console, laboratory.suite.title)
-        say(console, f"{points} points, {points - missing} cached; on {device}; results in {directory}")
+        say(console, f"{laboratory.points} points, {cached} cached; on {device}; results in {directory}")
+        if runs := laboratory.untuned:
+            say(console, f"learning rates are tuned first: {runs} runs, and more where the best is at an end")
         for row in laboratory.plan.selected:
             if row.obstacle:
                 about = f"{row.group.task} · {row.group.cell} · {row.group.algorithm}"

@@ -3,6 +3,7 @@
 DIR/gradients.json     the suite, its tasks, the keys of each row
 DIR/environment.json   machine, versions and load, as of the last time that a point was measured
 DIR/points/KEY.json    one point
+DIR/runs/KEY.json      one run of the tuning
 """
 
 from dataclasses import dataclass
@@ -12,17 +13,17 @@ from typing import Any
 import pandas as pd
 
 from throughtime.parts.text import one_line
-from throughtime.runners.records.manifest import GroupKeys
+from throughtime.runners.records.manifest import GroupKeys, RunStore
 from throughtime.runners.records.manifest import Manifest as RunManifest
 from throughtime.runners.records.store import Store
 from throughtime.runners.suite.experiment import Group
 
 from .point import TABLES, Measured, Setting
-from .suite import GradientSuite, middle
+from .suite import GradientSuite
 
 
 class Manifest(RunManifest):
-    """As of a suite's runs, without tuning."""
+    """As of a suite's runs, of which those of the tuning stand beside the points."""
 
     suite: GradientSuite
 
@@ -33,7 +34,7 @@ class Manifest(RunManifest):
         for keys in self.groups:
             experiment = self.suite.experiments[keys.experiment]
             group = Group(experiment, keys.task, keys.cell, keys.forcing, keys.algorithm)
-            runs = group.report(keys.choice or middle(experiment), self.device)
+            runs = group.report(keys.choice or experiment.grid[0], self.device)
             settings = (Setting(run=run, measure=self.suite.measure) for run in runs)
             found |= zip(keys.report, settings, strict=False)
         return found
@@ -49,6 +50,7 @@ class GradientStore(Store[Manifest, Measured]):
     records = "points"
     contents = "gradients"
     maker = "throughtime gradients"
+    also = (RunStore.records,)
     indent = None
 
 

@@ -1,7 +1,7 @@
 """A gradient suite: a suite, whose runs are measured along the way, and how much is measured.
 
-Any suite is one; a table ``measure`` may say how much. Nothing is tuned here: of a grid of learning rates and clip
-norms each row takes the middle one.
+Any suite is one; a table ``measure`` may say how much. Learning rates and clip norms are tuned as those of any suite:
+what a gradient is like depends on where it has led.
 """
 
 from pathlib import Path
@@ -10,8 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from throughtime.parts import BadInput
-from throughtime.runners.suite.experiment import Experiment
-from throughtime.runners.suite.ladder import Choice
 from throughtime.runners.suite.suite import Suite, parse_suite
 from throughtime.runners.suite.written import GRADIENT_SUITES, SUITES, explain, file_of, find, names_in, parse
 
@@ -56,8 +54,3 @@ def _measurement(written: Any, origin: str) -> Measurement:
         return Measurement.model_validate(written)
     except ValidationError as error:
         raise BadInput(explain(error, f"{origin}, measure", Measurement.model_fields)) from None
-
-
-def middle(experiment: Experiment) -> Choice:
-    """Of a grid the point that all rows take."""
-    return experiment.grid[len(experiment.grid) // 2]

@@ -13,12 +13,13 @@ from rich.console import Console
 from throughtime.runners.records.files import write_text
 from throughtime.runners.records.manifest import GroupKeys
 from throughtime.runners.showing.words import draw, markdown_table, number_in_words, say
+from throughtime.runners.suite.ladder import end_of
 
 from .point import TABLES, Measured
 from .store import Gradients, open_gradients
 
 FIDELITY = ["algorithm", "bias", "noise", "cosine", "signs", "norm", "signal to noise", "worst group", "stale cosine"]
-FIDELITY += ["score", "status"]
+FIDELITY += ["learning rate", "score", "status"]
 NETWORK = ["cell", "algorithm", "moment", "90 % lag", "99 % lag", "decades a lag", "gain at last lag", "radius"]
 NETWORK += ["λ1", "gradient norm", "largest", "clipped", "not finite"]
 
@@ -37,6 +38,7 @@ each algorithm's own run, and the CSV files have the start, halfway and each gro
   recurrent, bias, readout, or a gate.
 - stale cosine: the second half of a batch after the first was learned from at the run's learning rate: the cosine of
   what is made with the carry to the exact gradient at today's parameters; in brackets with still parameters.
+- learning rate: the best of tuning, which the run was made at; (highest), (lowest): at an end of all that were tried.
 - 90 % lag: beyond it and every further one lies less than a tenth of the cell's gradient: truncated BPTT with k1 = 1
   needs a k2 of one more. –: the gradient is zero, or its loss judges whole windows. decades a lag: the slope of
   log10 ‖∂ℓ_t/∂s_{t−k}‖ against the lag k; gain at last lag: it as a multiple of that at lag 0, at the end of the batch.
@@ -84,9 +86,19 @@ def fidelity_row(found: Gradients, group: GroupKeys) -> list[str]:
         *(_number(_mean(whole, name)) for name in ("cosine", "sign agreement", "norm ratio", "signal to noise")),
         f"{worst.idxmax()} {_number(float(worst.max()))}" if len(worst) else "–",
         _stale(records),
+        _rate(group),
         _number(sum(scores) / len(scores)) if scores else "–",
         status,
     ]
+
+
+def _rate(group: GroupKeys) -> str:
+    """What was chosen, and at which end of the ladder that stands."""
+    if group.choice is None:
+        return "–"
+    rate = group.choice.learning_rate
+    end = end_of(rate, group.rates)
+    return f"{rate:g} ({end})" if end else f"{rate:g}"
 
 
 def _stale(records: Sequence[Measured]) -> str:
@@ -186,7 +198,7 @@ def print_tables(found: Gradients, console: Console) -> None:
     if not console.is_terminal:
         say(console, markdown(found))
         return
-    short = [0, 1, 2, 3, 6, 7, 10]
+    short = [0, 1, 2, 3, 6, 7, 9, 10, 11]
     for (task, cell, forcing), groups in _blocks(found).items():
         rows = [fidelity_row(found, group) for group in groups]
         title = f"{task}, {cell}, {forcing}: fidelity at the end"

@@ -177,7 +177,7 @@ class Store(Generic[M, R]):
     def _clear(self) -> None:
         """Remove what a kill in the middle of a write leaves behind."""
         shutil.rmtree(self.directory / _NOTES, ignore_errors=True)
-        for folder in (self.directory, self.directory / self.records, self.directory / _FIGURES):
+        for folder in (self.directory, *(self.directory / name for name in (self.records, *self.also, _FIGURES))):
             for entry in folder.iterdir() if folder.is_dir() else ():
                 if is_abandoned(entry.name) and entry.is_file():
                     entry.unlink(missing_ok=True)

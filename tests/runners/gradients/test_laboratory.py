@@ -16,7 +16,7 @@ from throughtime.runners.gradients.figures import draw_figures
 from throughtime.runners.gradients.laboratory import Laboratory
 from throughtime.runners.gradients.point import Measured, Measurement, Setting, measure
 from throughtime.runners.gradients.store import open_gradients
-from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite, middle, parse_gradient_suite
+from throughtime.runners.gradients.suite import gradient_suite_names, load_gradient_suite, parse_gradient_suite
 from throughtime.runners.gradients.tables import markdown, write_tables
 from throughtime.runners.records.record import Record
 from throughtime.runners.showing import saved
@@ -181,13 +181,50 @@ def test_a_record_that_contradicts_itself_is_measured_again(directory):
     path.write_text(kept)
 
 
-def test_any_suite_can_be_measured_and_of_a_grid_the_middle():
-    suite = load_gradient_suite("quickstart")
-    assert suite.measure == Measurement()
-    assert [middle(one).learning_rate for one in suite.experiments] == [0.003, 0.003]
+def test_any_suite_can_be_measured():
+    assert load_gradient_suite("quickstart").measure == Measurement()
     for name in gradient_suite_names():
         with pytest.raises(BadInput, match=f"throughtime gradients {name}"):
             load_suite(name)
+
+
+def tuned(tmp_path, rates):
+    text = TINY.replace("[0.01]", rates).replace('["rnn", "gru"]', '["rnn"]').replace(', "uoro"]', "]")
+    (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
+    return Laboratory(tmp_path / "tiny.toml", tmp_path / "out", only={"algorithm": "full"})
+
+
+def test_points_are_measured_at_the_rate_that_tuning_chose(tmp_path, in_this_process):
+    made = tuned(tmp_path, '"auto"')
+    assert (made.points, made.untuned, made.missing()) == (1, 9, [])
+    with made.store.locked():
+        assert made.run().statuses == {"done": 1}
+    (group, *others) = open_gradients(tmp_path / "out").manifest.groups
+    costs = {}
+    for path in (tmp_path / "out" / "runs").iterdir():
+        run = json.loads(path.read_text())
+        costs.setdefault(run["config"]["learning_rate"], []).append(run["validation"])
+    assert group.choice.learning_rate == min(costs, key=lambda rate: sum(costs[rate]))
+    assert set(group.rates) == set(costs)
+    (point,) = open_gradients(tmp_path / "out").of(group)
+    assert point.setting.run.learning_rate == group.choice.learning_rate
+    assert all(one.choice is None and not one.report for one in others), "rows that nobody asked for"
+    assert f"| {group.choice.learning_rate:g}" in markdown(open_gradients(tmp_path / "out"))
+    again = tuned(tmp_path, '"auto"')
+    assert (again.untuned, again.missing()) == (0, [])
+
+
+def test_a_row_whose_tuning_breaks_says_so(tmp_path, monkeypatch, in_this_process):
+    def broken(self, *args):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(Trainer, "run", broken)
+    made = tuned(tmp_path, "[0.01, 0.03]")
+    with made.store.locked():
+        assert made.run().statuses == {"error": 1}
+    assert "tuning failed: 2 of its 2 runs broke, the first by error: ZeroDivisionError: no" in markdown(
+        open_gradients(tmp_path / "out")
+    )
 
 
 @pytest.mark.parametrize(
