@@ -1,10 +1,13 @@
 """README's first table: each situation's answer follows from the tables' scores and verdicts, with tables made up."""
 
+from dataclasses import replace
+
 import pytest
 from pages.situations import CUT, answers, little_memory, to_beat
 
 from throughtime.runners.showing.statistics import Difference, Interval
 from throughtime.runners.showing.summary import Row, TaskTable
+from throughtime.runners.showing.tuned import Tuned
 from throughtime.runners.showing.verdicts import NOT_LEARNED
 from throughtime.tasks import Metric, Reference
 
@@ -34,14 +37,37 @@ def test_each_task_is_answered_by_the_best_of_all_cells():
         three("b", "gru", 0.4, 0.3, 0.98),
     ]
     assert [list(line.values()) for line in answers("a riddle", tables)] == [
-        ["a riddle", "a, error ↓", "`full` on gru: 0.1", "0.5", "0.95", "chance: 1, undecided"],
-        ["", "b, error ↓", f"`{CUT}` on gru: 0.3", "0.3", "0.98", "chance: 1, undecided"],
+        ["a riddle", "a, error ↓", "~`full` on gru: 0.1", "0.5", "0.95", "chance: 1, undecided"],
+        ["", "b, error ↓", f"~`{CUT}` on gru: 0.3", "0.3", "0.98", "chance: 1, undecided"],
     ]
 
 
 def test_of_accuracies_the_best_is_the_highest():
     (line,) = answers("a riddle", [three("a", "gru", 0.9, 0.2, 0.1, better="higher")])
-    assert (line["task"], line["take"]) == ("a, error ↑", "`full` on gru: 0.9")
+    assert (line["task"], line["take"]) == ("a, error ↑", "~`full` on gru: 0.9")
+
+
+def test_a_choice_that_no_test_finds_better_is_marked():
+    def taken(*rows):
+        (line,) = answers("a riddle", [table("a", "gru", *rows, row(CONTROL, 0.9))])
+        return line["take"][0]
+
+    short = "truncated(k1=1, k2=1)"
+    assert taken(row("full", 0.1), row(CUT, 0.2, worse=True)) == "`"
+    assert taken(row("full", 0.1), row(CUT, 0.2, worse=True), row(short, 0.3)) == "~", "no other truncation is as good"
+    assert taken(row("full", 0.1), row(CUT, 0.2)) == "~"
+    assert taken(row("snap", 0.1, worse=True), row("full", 0.2), row(CUT, 0.3)) == "`", "a difference, either way"
+    assert taken(row("snap", 0.1), row("full", 0.2), row(CUT, 0.3)) == "~"
+    assert taken(row("snap", 0.1, worse=True), row(CUT, 0.3)) == "~", "nothing that it was tested against"
+
+
+def test_a_score_below_the_best_of_its_row_is_marked():
+    rows = [row("full", 0.1), row(CUT, 0.2), row(CONTROL, 0.9)]
+    rows[0] = replace(rows[0], still_learning=True)
+    rows[2] = replace(rows[2], tuned=Tuned(9, (), end="highest"))
+    (line,) = answers("a riddle", [table("a", "gru", *rows)])
+    assert line["take"].endswith("0.1*")
+    assert (line[f"`{CUT}`"], line["a readout alone"]) == ("0.2", "0.9*")
 
 
 def test_another_truncation_is_shown_with_its_windows_only_where_the_usual_one_is_not():

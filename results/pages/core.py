@@ -2,7 +2,7 @@
 
 from throughtime.runners.showing.summary import Row, TaskTable, summarise
 
-from .situations import CONTROL, CUT
+from .situations import CONTROL, CUT, below_its_best
 from .words import REFERENCE, markdown
 
 
@@ -31,8 +31,8 @@ def _line(table: TaskTable) -> dict[str, str]:
 
 
 def _told(rows: list[Row], *, named: bool = False) -> str:
-    """A row's score, with a star where it was still learning; its name where it is not the column's."""
+    """A row's score, with a star where it is below the row's best; its name where it is not the column's."""
     if not rows or rows[0].score is None:
         return "–"
     (row,) = rows
-    return f"{row.score.mean:.3g}{'*' if row.still_learning else ''}" + (f" ({row.name})" if named else "")
+    return f"{row.score.mean:.3g}{below_its_best(row)}" + (f" ({row.name})" if named else "")

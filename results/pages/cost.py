@@ -55,10 +55,12 @@ def cost() -> str:
     parts = [exponents("cost"), markdown(beside)]
     if frameworks := beside_frameworks(peers):
         parts.append(markdown(frameworks))
-    met = f"{(judged['verdict'] == 'met').sum()} of {len(judged)} limits are met;"
+    missed = (judged["verdict"] == "missed").sum()
+    met = f"{len(judged) - missed} of {len(judged)} limits are met"
+    met += f"; {'the one' if missed == 1 else f'the {missed}'} that is not is told with its reason" if missed else ""
     links = "[every cell and point](../results/reference/cost/table.md)"
-    links += ", [every ratio](../results/reference/cost/peers.md)"
-    about = f"{met} the others are told with their reasons. Measured on: {costs.measured_on}; {links}."
+    links += ", [every ratio and reason](../results/reference/cost/peers.md)"
+    about = f"{met}. Measured on: {costs.measured_on}; {links}."
     return "\n\n".join([*parts, about])
 
 

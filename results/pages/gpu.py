@@ -22,8 +22,8 @@ def same_scores() -> str:
     return (
         f"Everything runs on a CPU, and with `--device cuda` on a GPU. On an {card} {same} of the quickstart's "
         f"{len(rows)} rows, tuned by one seed then, have the CPU's scores as far as seeds tell, {digits} of them in "
-        "three digits. Networks this small keep a GPU waiting: [docs/cost.md](docs/cost.md#on-a-gpu) says from which "
-        "size on it is busy."
+        "three digits. Networks this small keep a GPU waiting: [docs/cost.md](docs/cost.md#on-a-gpu) has the times of "
+        "larger ones."
     )
 
 

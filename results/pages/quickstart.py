@@ -67,7 +67,10 @@ def answer(table: TaskTable, row: Row | None) -> str:
         return TOO_FEW
     memory, wall = row.costs["peak_bytes"] or 0.0, row.costs["time_per_step"] or 0.0
     assert row.score is not None
-    return f"`{row.name}`: {row.score.mean:.4f}, {bytes_in_words(memory)}, {1e3 * wall:.2g} ms a step"
+    apart = ""
+    if row.difference is not None:
+        apart = f" ({'' if row.difference.supported else '~'}{row.difference.interval.mean:+.4f} to `full`)"
+    return f"`{row.name}`: {row.score.mean:.4f}{apart}, {bytes_in_words(memory)}, {1e3 * wall:.2g} ms a step"
 
 
 def _floor(table: TaskTable) -> Row:

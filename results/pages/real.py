@@ -35,7 +35,7 @@ def networks_and_classics(tables: Sequence[TaskTable]) -> str:
         found.setdefault(_best_known([one for one in tables if one.task.partition("(")[0] == name]), []).append(name)
     words = {
         "beaten": "a recurrent network beats the best classical method on {}",
-        "unbeaten": "on {} none is found to",
+        "unbeaten": "on {} no recurrent network is found to beat the best classical method",
         TOO_FEW: "on {} there are too few seeds for a verdict",
     }
     told = "; ".join(words[one].format(listed(found[one])) for one in words if one in found)

@@ -51,7 +51,7 @@ def _runs() -> pd.DataFrame:
 
 
 def _rows(algorithm: str, cells: Iterable[str] = ()) -> pd.DataFrame:
-    """One row a table, on some cells or on every one that is not stacked: the means over seeds, of the bias the medians.
+    """One row a table, on some cells or on every one that is not stacked: means over seeds, of the bias medians.
 
     An algorithm that the suite has once is found by its name. A seed's bias is never below 0: the noise that is taken
     off leaves of none at all 0 in most seeds and much in a few, whose mean would be noise.

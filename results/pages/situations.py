@@ -48,10 +48,20 @@ def answers(have: str, tables: Sequence[TaskTable]) -> list[dict[str, str]]:
         cut, control = _first(ranked, CUT, "truncated"), _first(ranked, CONTROL)
         of_cut = "" if cut.name == CUT else f"{cut.name.removeprefix('truncated')}: "
         arrow = "↓" if on.metric.better == "lower" else "↑"
-        take = f"`{first.name}` on {_plain(on.cell)}: {_score(first)}"
+        apart = "" if _apart(first, on) else "~"
+        take = f"{apart}`{first.name}` on {_plain(on.cell)}: {_score(first)}"
         values = (f"{task}, {on.metric.name} {arrow}", take, of_cut + _score(cut), _score(control))
         rows.append(dict(zip(COLUMNS, ("" if rows else have, *values, to_beat(first, on)), strict=True)))
     return rows
+
+
+def _apart(row: Row, table: TaskTable) -> bool:
+    """Whether a test finds the best row better than full BPTT on its cell, or, if it is that, than truncation there."""
+    rows = {one.name: one for one in _runs(table)}
+    if "full" not in rows:
+        return False
+    judged = [one for name, one in rows.items() if name.startswith("truncated")] if row.name == "full" else [row]
+    return all(one.difference is not None and bool(one.difference.supported) for one in judged)
 
 
 def to_beat(row: Row, table: TaskTable) -> str:
@@ -122,19 +132,29 @@ def _mean(row: Row) -> float:
 
 
 def _score(row: Row) -> str:
-    return f"{_mean(row):.3g}"
+    """The mean, with a star where it is below the row's best."""
+    return f"{_mean(row):.3g}{below_its_best(row)}"
+
+
+def below_its_best(row: Row) -> str:
+    """A star where the budget ended before a plateau, or the rate stands at an end of all that were tried."""
+    return "*" if row.still_learning or row.tuned.end else ""
 
 
 def _limits() -> str:
     """What the table does not show, with the suite's own numbers."""
-    suite = load_suite("core")
-    units = sorted({one.hidden_size for one in suite.experiments})
-    seeds = min(one.seeds for one in suite.experiments)
+    suites = {name: load_suite(name) for name in ("core", "online", "literature")}
+    units = sorted({one.hidden_size for one in suites["core"].experiments})
+    seeds = sorted({one.seeds for suite in suites.values() for one in suite.experiments})
     return (
-        'Mean test scores, each on the cell that suits it best; "take" is the best mean, which other seeds may put '
-        "behind its neighbours. [docs/results.md](docs/results.md#long-dependencies-and-series) has every cell, with "
-        "intervals, costs and tests.\n\n"
-        f"**What this does not show.** {seeds} seeds, {listed([str(size) for size in units])} units, budgets of "
-        "seconds: larger networks and longer training may rank otherwise. What a test over so few seeds does not find "
-        "is not proven equal. A score on a short series is the score on those years."
+        'Mean test scores, each on the cell that suits it best; "take" is the best mean. ~ stands before it where no '
+        "test finds it better than `full` on that cell, or, where it is `full`, than truncation there: other seeds may "
+        "rank them otherwise. \\* marks a score below the row's best, since it was still learning, or the best "
+        "learning rate lay at an end of those tried. The readout alone learns at the end of a sequence in `core`, for "
+        "which its states are kept, and else at every step; on add, learning rates are the published one. "
+        "[docs/results.md](docs/results.md#long-dependencies-and-series) has every cell, and "
+        "[core's table](results/reference/core/table.md) intervals, costs and tests.\n\n"
+        f"**What this does not show.** {seeds[0]} to {seeds[-1]} seeds, {listed([str(size) for size in units])} "
+        "units, budgets of seconds: larger networks and longer training may rank otherwise. What a test over so few "
+        "seeds does not find is not proven equal. A score on a short series is the score on those years."
     )

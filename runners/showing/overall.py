@@ -73,7 +73,7 @@ def block_markdown(block: Block) -> str:
     forcing = "" if block.forcing == "teacher" else f", {block.forcing}"
     left_out = f" Left out, for full BPTT is not above the floor there: {', '.join(block.left_out)}."
     return (
-        f"**Over all {len(block.tasks)} tasks, {block.cell}{forcing}**\n\n"
+        f"**Over all {len(block.tasks)} tables, {block.cell}{forcing}**\n\n"
         f"{', '.join(block.tasks)}; {block.seeds} seeds.{left_out if block.left_out else ''}\n\n{body}\n\n"
         f"{RANKS}{PROFILE if factors else ''}"
     )
