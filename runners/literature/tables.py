@@ -89,7 +89,20 @@ def _digits(value: float) -> str:
 
 
 def _notes(one: Compared, between: str) -> str:
-    """Why a score differs, and why a setting is not run."""
-    rows = [row.published for row in one.rows if row.finding == "differs"]
-    reasons = [f"{score.algorithm}: {score.reason or 'no reason is known'}." for score in rows]
+    """Why a score differs, or agrees and is not our mean, and why a setting is not run."""
+    reasons = [
+        f"{row.published.algorithm}: {_how(row)}{row.published.reason or 'no reason is known'}."
+        for row in one.rows
+        if row.finding == "differs" or (row.published.reason and _beside_the_mean(row))
+    ]
     return between.join([*reasons, *([f"Not run here: {one.setting.obstacle}."] if one.setting.obstacle else [])])
+
+
+def _how(row: Beside) -> str:
+    return "" if row.finding == "differs" else "agrees with a run of ours, and not with their mean: "
+
+
+def _beside_the_mean(row: Beside) -> bool:
+    """Whether a published score lies outside of our mean's interval."""
+    published, ours = row.published.score, row.ours
+    return isinstance(published, float) and ours is not None and not ours.low <= published <= ours.high

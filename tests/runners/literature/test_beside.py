@@ -10,10 +10,11 @@ from rich.console import Console
 from throughtime.networks import CELLS
 from throughtime.runners import load_suite
 from throughtime.runners.execution.run import run_suite
-from throughtime.runners.literature.beside import compare
+from throughtime.runners.literature.beside import Beside, Compared, compare
 from throughtime.runners.literature.published import Score, Setting, load_published
 from throughtime.runners.literature.tables import markdown, print_tables, write
 from throughtime.runners.records.results import Results
+from throughtime.runners.showing.statistics import Interval
 from throughtime.runners.suite.experiment import own_cell
 from throughtime.runners.suite.spelling import in_one_spelling
 from throughtime.runners.suite.suite import parse_suite
@@ -171,6 +172,19 @@ def test_a_difference_is_told_with_its_reason(results):
     assert ("readout_only: theirs is of another planet." in text) is not few
     assert "Not run here: it takes a year." in text
     assert write(results.store.directory, found).read_text(encoding="utf-8") == text
+
+
+def test_so_is_one_that_a_run_reaches_and_the_mean_does_not():
+    def told(score, finding="agrees", reason="ours still learns"):
+        published = Score(algorithm="full", score=score, reason=reason)
+        row = Beside(published, Interval(1.0, 0.9, 1.1, 8), Interval(1.0, 0.5, 1.5, 8), 0, finding)
+        return markdown([Compared(setting(scores=(published,)), (row,), {})])
+
+    note = "full: agrees with a run of ours, and not with their mean: ours still learns."
+    assert note in told(1.3)
+    assert "ours still learns" not in told(1.05)
+    assert "no reason" not in told(1.3, reason="")
+    assert "full: ours still learns." in told(2.0, "differs")
 
 
 def printed(found, **terminal):
