@@ -15,7 +15,7 @@ def gradients(
     only: Only = None,
     plugin: Plugins = None,
 ) -> None:
-    """Measure gradients along a suite's runs: bias, variance, reach, Lyapunov exponents, staleness."""
+    """Tune a suite, and measure gradients along its runs: bias, variance, reach, Lyapunov exponents, staleness."""
     from throughtime.runners.gradients.command import measure_gradient_suite
 
     with bad_input():

@@ -79,8 +79,8 @@ def truncation_forgets(of: Evidence) -> Belief:
         f"true where it keeps less, {_TESTED}",
         f"On {task} `{_CUT}` never walks back to the lags that the target depends on, 3 and 8, and scores {_n(cut)}: "
         f"the floor without either is {_n(floor)}, full BPTT {_n(full)}. `{_REACHING}`, whose windows hold the first "
-        f"of them, scores {_n(of.score(task, 'rnn', _REACHING))}. The state is carried on; what is cut is credit, and "
-        "with it all that lies beyond the window.",
+        f"of them, scores {_n(of.score(task, 'rnn', _REACHING))}. The state is carried on, whatever it holds; what is "
+        "cut is credit.",
     )
 
 
