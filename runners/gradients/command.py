@@ -50,7 +50,7 @@ def measure_gradient_suite(
                 say(console, f"{row.obstacle.status}: {about}: {row.obstacle.reason}")
         if doubted := len(laboratory.store.doubted):
             say(console, f"{doubted} records did not agree with themselves: measured again")
-        with shown_on(console, "points") as reporter:
+        with shown_on(console, "runs") as reporter:
             summary = laboratory.run(workers=workers, reporter=reporter)
         print_tables(open_gradients(directory), console)
         paths = [*write_tables(directory), *write_figures(directory)]
