@@ -39,8 +39,8 @@ LEGEND = """\
 - verdict: "not learned": the mean is not better than the floor by 1 %, which needs no test. "beats X" names the best
   reference that the mean beats, and says that more than half of all runs would (sign test, in which diverged runs
   count as worse; a t-test of the mean must agree). ~ stands before what the seeds do not support: "beats the floor,
-  ~X". By luck of the seeds some verdict is wrong in 4 % of the tables at most (Holm, over the rows). "too few seeds
-  for a verdict": so few that no scores could support one, fewer than 5 for one row and fewer than 8 for seven.
+  ~X". Some verdict is wrong in 4 % of the tables at most (Holm, over the rows). "too few seeds for a verdict": so few
+  that no scores could support one, fewer than 5 for one row and fewer than 8 for seven.
 - vs full: mean difference to full BPTT in the same forcing, paired by seed. ~ marks what the seeds do not support
   (paired t-test, 2 %, Holm over the table's rows); in brackets, not judged: there are fewer than 5 seeds.
 - Where a task's inputs are its own past: score is one step ahead, given the truth at every step; free-running is the

@@ -22,9 +22,11 @@ from throughtime.runners.showing.statistics import (
     error_of_mean,
     holm,
     interval,
+    lags_of,
     paired_difference,
     prediction,
     seeds_needed,
+    widening,
 )
 
 
@@ -157,13 +159,21 @@ def test_error_of_a_mean_is_by_autocovariances_that_fade(n, lags):
     values = np.random.default_rng(n).normal(size=n).cumsum()
     left = values - values.mean()
     variance = left @ left + 2 * sum((1 - k / (lags + 1)) * (left[k:] @ left[:-k]) for k in range(1, lags + 1))
-    assert error_of_mean(values.tolist()) == pytest.approx(math.sqrt(variance / n / (n - 1)))
+    assert error_of_mean(values.tolist()) == pytest.approx(widening((lags + 1) / n) * math.sqrt(variance / n / (n - 1)))
 
 
 @pytest.mark.parametrize(("alike", "least"), [(0.0, 0.93), (0.5, 0.78)])
 def test_error_of_a_mean_is_about_how_means_spread(alike, least):
     values = autocorrelated(np.random.default_rng(0), 1000, 200, alike)
-    assert least <= np.mean([error_of_mean(one) for one in values.tolist()]) / values.mean(axis=1).std() <= 1.05
+    plain = np.mean([error_of_mean(one) for one in values.tolist()]) / widening((lags_of(200) + 1) / 200)
+    assert least <= plain / values.mean(axis=1).std() <= 1.05
+
+
+@pytest.mark.parametrize(("n", "wrong"), [(24, 0.1), (35, 0.07)])
+def test_a_mean_of_few_alike_values_is_seldom_beyond_its_error(n, wrong):
+    """2 % is what it would be of long series, and 14 and 10 % what it is here by an error that is not widened."""
+    values = autocorrelated(np.random.default_rng(n), 1000, n, 0.5)
+    assert np.mean([abs(np.mean(one)) > 2.3263 * error_of_mean(one) for one in values.tolist()]) <= wrong
 
 
 def test_equal_values_have_no_error():
