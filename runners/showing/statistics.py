@@ -158,8 +158,8 @@ def better_p(values: Sequence[float], reference: float, better: str, *, lost: in
 def error_of_mean(values: Sequence[float]) -> float:
     """The standard error of the mean, to test by, of values in order of time, of which neighbours may be alike.
 
-    By autocovariances up to a lag of 4 (n / 100)^(2/9), less weighted the longer they are (Newey & West 1987, 1994), and
-    wider by how uncertain such an error is in a short series (Kiefer & Vogelsang 2005); of the differences of two
+    By autocovariances up to a lag of 4 (n / 100)^(2/9), less weighted the longer they are (Newey & West 1987, 1994),
+    and wider by how uncertain such an error is in a short series (Kiefer & Vogelsang 2005); of the differences of two
     predictions' losses it is the error that Diebold & Mariano (1995) test by.
     """
     from statsmodels.regression.linear_model import OLS  # half a second to import, for small tests alone
