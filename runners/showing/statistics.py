@@ -174,7 +174,7 @@ def error_of_mean(values: Sequence[float]) -> float:
 
 def lags_of(n: int) -> int:
     """The largest lag whose autocovariance counts in a series of n values."""
-    return min(math.floor(4 * (n / 100) ** (2 / 9)), n - 1)
+    return min(int(4 * (n / 100) ** (2 / 9)), n - 1)
 
 
 def widening(b: float) -> float:
