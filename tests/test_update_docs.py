@@ -57,12 +57,12 @@ NO_BASELINE = table("d", run("full", 0.1), baseline=None)
     ("tables", "said"),
     [
         ([BEATEN], "A recurrent network beats the best classical method on a."),
-        ([AVERAGE], "On b none is found to."),
+        ([AVERAGE], "On b no recurrent network is found to beat the best classical method."),
         ([FEW], "On c there are too few seeds for a verdict."),
         (
             [AVERAGE, BEATEN, FEW, NO_BASELINE],
-            "A recurrent network beats the best classical method on a and d; on b none is found to; on c there are too "
-            "few seeds for a verdict.",
+            "A recurrent network beats the best classical method on a and d; on b no recurrent network is found to "
+            "beat the best classical method; on c there are too few seeds for a verdict.",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def test_lines_are_of_the_algorithms_that_all_tasks_have():
 
 def test_a_block_in_words_says_what_it_shows():
     text = block_markdown(blocks([A, B, C])[0])
-    assert text.startswith("**Over all 3 tasks, rnn**\n\na, b, c; 2 seeds.\n\n")
+    assert text.startswith("**Over all 3 tables, rnn**\n\na, b, c; 2 seeds.\n\n")
     assert "| online      | 2.58 [" in text
     assert "| within 1.1 ×" in text
     assert "Dolan" in text
