@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from throughtime.parts.specs import parse_spec
-from throughtime.runners.showing.statistics import interval
+from throughtime.runners.showing.statistics import LEAST_SEEDS, Interval, interval
 
 from .evidence import SURE, Evidence, decided
 from .store import Gradients
@@ -205,11 +205,19 @@ def cosine_is_learning(of: Evidence) -> Belief:
         )
     return Belief(
         "A better cosine means better learning",
-        "true" if found.low > 0.9 else "half true" if found.low > 0.3 else "false" if found.high < 0.3 else "undecided",
+        _of_correlation(found),
         f"rank correlation {found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]",
         "true where the rank correlation of cosine and final score, the mean over cells, is above .9, half true above "
         ".3, false below: the whole interval over the seeds is",
         f"{told}. Lower scores are better.",
+    )
+
+
+def _of_correlation(found: Interval) -> str:
+    if found.n < LEAST_SEEDS:
+        return "undecided"
+    return (
+        "true" if found.low > 0.9 else "half true" if found.low > 0.3 else "false" if found.high < 0.3 else "undecided"
     )
 
 
